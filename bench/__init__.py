@@ -1,0 +1,1 @@
+"""Ratios against kubectl, a bare interpreter and Wireshark's own floor."""

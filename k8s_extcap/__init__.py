@@ -1,0 +1,1 @@
+"""See the packets of Kubernetes pods in Wireshark."""

@@ -1,0 +1,1 @@
+"""This machine: files, pipes, the FIFO, the log."""

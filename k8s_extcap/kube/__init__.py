@@ -1,0 +1,1 @@
+"""The API server: connection, six verbs, exec, reviews."""

@@ -1,0 +1,1 @@
+"""Immutable values that every room speaks in; imports nothing of ours."""

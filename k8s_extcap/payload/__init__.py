@@ -1,0 +1,1 @@
+"""The binaries that are uploaded into pods, with their manifest."""

@@ -1,0 +1,1 @@
+"""The order of things: stages, executor, stream, clean-up."""

@@ -1,0 +1,1 @@
+"""API answers to targets and interface sentences."""

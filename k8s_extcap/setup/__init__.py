@@ -1,0 +1,1 @@
+"""Install, uninstall, doctor: a plan of file operations, shown, applied, verified."""

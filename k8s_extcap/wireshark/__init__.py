@@ -1,0 +1,1 @@
+"""All that the host program shapes: sentences, options, argv, control packets."""

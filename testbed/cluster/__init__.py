@@ -1,0 +1,1 @@
+"""A real Kubernetes of two nodes on one bare Linux machine."""

@@ -1,0 +1,1 @@
+"""A loopback API server whose pods are real processes in network namespaces."""

@@ -1,0 +1,1 @@
+"""Numbered packets, and an oracle that counts them in a capture file."""
