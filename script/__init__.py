@@ -1,0 +1,1 @@
+"""What a newcomer and CI run: `script/demo` and `script/test`. Never part of the wheel."""

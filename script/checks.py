@@ -1,0 +1,115 @@
+"""Lint, types, all tests, and one honest account at the end: `script/test` runs this in the environment it made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+from script import builds, ledger
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+CHECKS = {
+    "lint": (str(BIN / "ruff"), "check"),
+    "format": (str(BIN / "ruff"), "format", "--check"),
+    "walls": (str(BIN / "lint-imports"), "--no-cache"),
+    "types": (str(BIN / "mypy"),),
+}
+
+# pytest's own codes: all passed, some failed, and nothing to run in this phase (with arguments that is no error).
+PYTEST_PASSED, PYTEST_FAILED, PYTEST_NOTHING = 0, 1, 5
+
+
+class Account(NamedTuple):
+    """What happened, all in all."""
+
+    outcomes: list[ledger.Outcome]
+    broken: list[str]  # checks, builds and runs that failed, each as a sentence
+    seconds: float
+
+
+def check(name: str, command: tuple[str, ...]) -> str:
+    """Runs one static check, shows its output only if it complains, and returns the complaint's title or ''."""
+    started = time.monotonic()
+    done = subprocess.run(
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    verdict = "FAILED" if done.returncode else "ok"
+    print(f"{name:<8}{verdict}  {time.monotonic() - started:.1f} s", flush=True)
+    if done.returncode:
+        sys.stdout.write(done.stdout.decode(errors="replace"))
+        return f"{name}: {' '.join([Path(command[0]).name, *command[1:]])}"
+    return ""
+
+
+def run_tests(phase: str, book: Path, arguments: list[str]) -> str:
+    """One pytest run; its output goes straight through. Returns what is wrong beyond single tests, or ''."""
+    command = [sys.executable, "-m", "pytest", "-p", "script.ledger", f"--ledger={book}", f"--phase={phase}"]
+    code = subprocess.run([*command, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode
+    if code in (PYTEST_PASSED, PYTEST_FAILED, PYTEST_NOTHING):
+        return ""
+    return f"tests ({phase}): pytest ended with code {code}"
+
+
+def whole(book: Path, arguments: list[str], logs: Path) -> list[str]:
+    """The fast suite with the builds beside it, then the rest. Returns what broke."""
+    builders = builds.Builders(builds.wanted(), logs)
+    try:
+        broken = [run_tests("fast", book, arguments)]
+        for built in builders.finish():
+            print(f"built {built.name} in {built.seconds:.0f} s" + (": FAILED" if built.problem else ""), flush=True)
+            broken.append(f"build {built.name}: {built.problem}" if built.problem else "")
+        broken.append(run_tests("rest", book, arguments))
+    finally:
+        builders.cancel()
+    return broken
+
+
+def report(account: Account) -> int:
+    """Prints what was skipped and what broke; the last line counts. Returns the exit code."""
+    skipped = defaultdict(list)
+    for outcome in account.outcomes:
+        if outcome.word in ("skipped", "left-out"):
+            skipped[outcome.reason].append(outcome.test)
+    if skipped:
+        print("\nNot run:")
+        for reason, tests in sorted(skipped.items(), key=lambda entry: -len(entry[1])):
+            print(f"  {len(tests):>4}  {reason}  (such as {tests[0]})")
+    words = ledger.count(account.outcomes)
+    failed = [f"test {outcome.test}" for outcome in account.outcomes if outcome.word == "failed"] + account.broken
+    if not account.outcomes:
+        failed.append("no test was found")
+    if failed:
+        print("\nFailed:")
+        for sentence in failed:
+            print(f"  {sentence}")
+    left_out = words["skipped"] + words["left-out"]
+    print(
+        f"\n{words['passed']} passed, {len(failed)} failed, {left_out} skipped in {account.seconds:.0f} s", flush=True
+    )
+    return 1 if failed else 0
+
+
+def main(arguments: list[str]) -> int:
+    started = time.monotonic()
+    fast = "--fast" in arguments
+    passed_on = [argument for argument in arguments if argument != "--fast"]
+    broken = [check(name, command) for name, command in CHECKS.items()]
+    logs = Path(tempfile.mkdtemp(prefix="k8s-extcap-test-"))
+    book = logs / "outcomes.jsonl"
+    try:
+        broken += [run_tests("fast", book, passed_on)] if fast else whole(book, passed_on, logs)
+    except KeyboardInterrupt:
+        broken.append("interrupted")
+    outcomes = list(ledger.read(book).values())
+    return report(Account(outcomes, [sentence for sentence in broken if sentence], time.monotonic() - started))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,105 @@
+"""pytest plugin: splits the suite into phases and writes down every outcome, so that several runs give one account.
+
+The phase `fast` leaves out what needs the real cluster, a window or more than ten seconds. The phase `rest` takes
+everything that has no outcome yet: the marked ones, and whatever a fast run skipped because something was still
+being built beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LEFT_OUT_OF_FAST = ("cluster", "gui", "slow")
+
+
+class Outcome(NamedTuple):
+    """One line of the ledger. `word` is passed, failed, skipped or left-out; `reason` is for the last two."""
+
+    test: str
+    word: str
+    reason: str = ""
+
+
+def read(path: Path) -> dict[str, Outcome]:
+    """The last outcome of every test; an empty mapping when nothing was written yet."""
+    if not path.exists():
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {outcome.test: outcome for outcome in (Outcome(*json.loads(line)) for line in lines)}
+
+
+def count(outcomes: Iterable[Outcome]) -> Counter[str]:
+    return Counter(outcome.word for outcome in outcomes)
+
+
+class Ledger:
+    """Collects the reports of each test and writes one line when its teardown is over."""
+
+    def __init__(self, path: Path, phase: str) -> None:
+        self.path = path
+        self.phase = phase
+        self.current: dict[str, Outcome] = {}
+
+    def write(self, outcome: Outcome) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(outcome) + "\n")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        known = read(self.path)
+        kept, dropped = [], []
+        for item in items:
+            (kept if self.wanted(item, known) else dropped).append(item)
+        if dropped:
+            items[:] = kept
+            config.hook.pytest_deselected(items=dropped)
+
+    def wanted(self, item: pytest.Item, known: dict[str, Outcome]) -> bool:
+        if self.phase == "rest":
+            return item.nodeid not in known or known[item.nodeid].word in ("skipped", "left-out")
+        marks = [name for name in LEFT_OUT_OF_FAST if item.get_closest_marker(name)]
+        if marks:
+            self.write(Outcome(item.nodeid, "left-out", f"marked {marks[0]}"))
+        return not marks
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        worst = self.current.get(report.nodeid)
+        if report.failed:
+            self.current[report.nodeid] = Outcome(report.nodeid, "failed")
+        elif report.skipped and not hasattr(report, "wasxfail"):
+            self.current[report.nodeid] = Outcome(report.nodeid, "skipped", reason_of(report))
+        elif worst is None:
+            self.current[report.nodeid] = Outcome(report.nodeid, "passed")
+        if report.when == "teardown":
+            self.write(self.current.pop(report.nodeid))
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.write(Outcome(report.nodeid or "collection", "failed"))
+        elif report.skipped:
+            self.write(Outcome(report.nodeid, "skipped", reason_of(report)))
+
+
+def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("ledger")
+    group.addoption("--ledger", type=Path, help="file that every outcome is appended to")
+    group.addoption("--phase", choices=("fast", "rest"), default="fast", help="which part of the suite to run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = config.getoption("--ledger")
+    if path is not None:
+        config.pluginmanager.register(Ledger(path, config.getoption("--phase")), "ledger-writer")
