@@ -1,0 +1,264 @@
+"""Six verbs on the API server over the library's configured connection pool: raw answers, decoded by msgspec.
+
+The typed client builds every model it touches (0.6 s) and every field of every object; we read a dozen fields.
+Every refusal becomes one error of `model.errors`, with the server's own words. Safe to use from several threads.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+import urllib3
+
+from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError
+from k8s_extcap.model.objects import ListMeta, Status
+from k8s_extcap.model.plan import Tri
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+Params = dict[str, str | int | bool]
+
+STRATEGIC = "application/strategic-merge-patch+json"
+PAGE = 500  # objects of one list request, client-go's own page size
+TRIES = 3  # of a request the server asked us to repeat (429, 503, 504)
+PATIENCE = 10.0  # seconds: the longest Retry-After that is waited for
+
+
+class Api:
+    """`server` is the base URL, `headers` carry the authorization and the User-Agent; they are never logged."""
+
+    def __init__(self, pool: urllib3.PoolManager, server: str, headers: dict[str, str], timeout: float) -> None:
+        self._pool = pool
+        self.server = server.rstrip("/")
+        self._headers = headers
+        self._timeout = timeout
+        self._skew = 0.0
+
+    def now(self) -> float:
+        """The server's clock, epoch seconds: ages of objects are judged by it, not by a laptop's."""
+        return time.time() + self._skew
+
+    def get(self, path: str, params: Params | None = None) -> bytes:
+        return self._request("GET", path, params)
+
+    def get_as(self, path: str, kind: type[T], params: Params | None = None) -> T:
+        return decode(self.get(path, params), kind, path)
+
+    def pages(self, path: str, kind: type[T], params: Params | None = None, limit: int = PAGE) -> Iterator[T]:
+        """The pages of a list. A continuation that expired (410) goes on with an inconsistent list, as the server
+        offers in that answer, or begins again without what was given already.
+        """
+        token = ""
+        while True:
+            page: Params = {**(params or {}), "limit": limit}
+            if token:
+                page["continue"] = token
+            try:
+                result = self.get_as(path, kind, page)
+            except RefusedError as error:
+                if error.status != 410 or not token:
+                    raise
+                token = ""
+                continue
+            yield result
+            meta: ListMeta = result.metadata  # type: ignore[attr-defined]
+            token = meta.continue_
+            if not token:
+                return
+
+    def create(self, path: str, body: Any, *, dry_run: bool = False) -> bytes:
+        return self._request("POST", path, _dry(dry_run), body)
+
+    def patch(self, path: str, body: Any, content_type: str = STRATEGIC, *, dry_run: bool = False) -> bytes:
+        return self._request("PATCH", path, _dry(dry_run), body, content_type)
+
+    def delete(self, path: str, *, uid: str = "", grace: int | None = None) -> bool:
+        """True if it is (being) deleted, False if it was gone. `uid`: only that very object (precondition)."""
+        body: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        if grace is not None:
+            body["gracePeriodSeconds"] = grace
+        try:
+            self._request("DELETE", path, None, body)
+        except RefusedError as error:
+            if error.status == 404:
+                return False
+            if error.status == 409 and uid:
+                return False  # another object has taken the name: ours is gone
+            raise
+        return True
+
+    def may(self, verb: str, resource: str, *, namespace: str, subresource: str = "", name: str = "") -> Tri:
+        """Whether this user may: yes, no, or unknown (the review itself failed). `resource` may be `jobs.batch`."""
+        plain, _, group = resource.partition(".")
+        attributes = {
+            "verb": verb,
+            "resource": plain,
+            "group": group,
+            "subresource": subresource,
+            "namespace": namespace,
+            "name": name,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {k: v for k, v in attributes.items() if v}},
+        }
+        try:
+            answer = msgspec.json.decode(
+                self.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review), type=_Review
+            )
+        except (ExtcapError, msgspec.DecodeError) as error:
+            _log.info("access review of %s %s: %s", verb, resource, error)
+            return None
+        return answer.status.allowed
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        params: Params | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        url = self.server + path
+        if params:
+            url += ("&" if "?" in path else "?") + urlencode(params)
+        headers = dict(self._headers)
+        data = None
+        if body is not None:
+            headers["Content-Type"] = content_type
+            data = msgspec.json.encode(body)
+        for attempt in range(1, TRIES + 1):
+            answer = self._send(method, url, headers, data)
+            _log.debug("%s %s: %d, %d bytes", method, url, answer.status, len(answer.data))
+            if answer.status < 400:
+                return answer.data
+            pause = _pause(answer, method)
+            if pause is None or attempt == TRIES:
+                _refuse(answer, method, path, self.server)
+            time.sleep(pause)
+        raise AssertionError("unreachable")
+
+    def _send(
+        self, method: str, url: str, headers: dict[str, str], data: bytes | None
+    ) -> urllib3.response.BaseHTTPResponse:
+        try:
+            answer = self._pool.request(
+                method, url, headers=headers, body=data, timeout=self._timeout, retries=False, redirect=False
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ConnectError(unreached(self.server, error)) from error
+        date = email.utils.parsedate_tz(answer.headers.get("Date"))
+        if date:
+            self._skew = email.utils.mktime_tz(date) - time.time()
+        return answer
+
+
+class _Allowed(msgspec.Struct):
+    allowed: bool = False
+
+
+class _Review(msgspec.Struct):
+    status: _Allowed = _Allowed()
+
+
+def decode(data: bytes, kind: type[T], path: str) -> T:
+    """The answer as `kind`. ConnectError where it is no such JSON: something else than an API server answered."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        start = data[:60].decode(errors="replace")
+        raise ConnectError(
+            f"The answer to {path} is not what a Kubernetes API server sends ('{start}…'). Check the server address "
+            "and the proxy in the kubeconfig."
+        ) from error
+
+
+def _dry(dry_run: bool) -> Params | None:
+    return {"dryRun": "All"} if dry_run else None
+
+
+def _pause(answer: urllib3.response.BaseHTTPResponse, method: str) -> float | None:
+    """Seconds until the same request is worth repeating, None if it is not."""
+    if answer.status == 429 or (answer.status in (503, 504) and method == "GET"):
+        after = answer.headers.get("Retry-After", "1")
+        seconds = float(after) if after.isdigit() else 1.0
+        return seconds if seconds <= PATIENCE else None
+    return None
+
+
+def _refuse(answer: urllib3.response.BaseHTTPResponse, method: str, path: str, server: str) -> NoReturn:
+    raise refusal(answer.status, answer.data, f"{method} {path}", server)
+
+
+def refusal(status: int, data: bytes, what: str, server: str) -> ExtcapError:
+    """The error for an answer of 400 or more; the server's words are kept verbatim."""
+    try:
+        said = msgspec.json.decode(data, type=Status)
+    except msgspec.DecodeError:
+        said = Status()
+    if status == 401:
+        return CredentialError(
+            f"The cluster at {server} does not accept these credentials (401 {said.message or 'Unauthorized'}). They "
+            "may have expired: log in again, then try once more."
+        )
+    if not said.message:
+        text = _plain(data) or "nothing"
+        return RefusedError(
+            f"{what} was answered with HTTP {status}, not by the API server's own words: '{text}'. A proxy or gateway "
+            f"before {server} may stand between.",
+            status=status,
+            reason="",
+            server_text=text,
+        )
+    sentence = said.message if said.message.endswith((".", "!")) else f"{said.message}."
+    return RefusedError(f"The cluster refused: {sentence}", status=status, reason=said.reason, server_text=said.message)
+
+
+def _plain(data: bytes) -> str:
+    """Readable words of an answer that may be HTML: what stands between its tags, at most 120 characters."""
+    words, inside = [], False
+    for char in data[:4000].decode(errors="replace"):
+        if char in "<>":
+            inside = char == "<"
+            words.append(" ")
+        elif not inside:
+            words.append(char)
+    return " ".join("".join(words).split())[:120]
+
+
+def unreached(server: str, error: BaseException) -> str:
+    """Why the API server was not reached, as a sentence that says what to do. Shared with the exec stream."""
+    text = f"{type(error).__name__} {error}"
+    cause: BaseException | None = error
+    while cause is not None:
+        text += f" {type(cause).__name__} {cause}"
+        cause = cause.__cause__ or cause.__context__
+    if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
+        reason = text.partition("certificate verify failed:")[2].partition("(")[0].strip() or "not trusted"
+        return (
+            f"The certificate of {server} was not accepted: {reason}. Is the kubeconfig's certificate authority that "
+            "of this cluster, or does a proxy open the connection?"
+        )
+    if "ProxyError" in text or "proxy" in text.lower():
+        return f"The proxy to {server} did not connect ({_core(error)}). Check HTTPS_PROXY, NO_PROXY and proxy-url."
+    if "Name or service not known" in text or "NameResolution" in text or "nodename nor servname" in text:
+        return f"The name of the API server {server} cannot be resolved. Is the VPN up, is the context the right one?"
+    if "refused" in text:
+        return f"Nobody listens at {server} (connection refused). Is the cluster running, is the context the right one?"
+    if "imeout" in text or "timed out" in text:
+        return f"The API server {server} did not answer in time. Is the network or VPN up? 'kubectl version' tells."
+    return f"The API server {server} was not reached: {_core(error)}."
+
+
+def _core(error: BaseException) -> str:
+    inner = getattr(error, "reason", None) or error
+    return str(inner).rpartition(": ")[2][:160] or type(error).__name__
