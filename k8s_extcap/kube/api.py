@@ -162,11 +162,11 @@ class Api:
         return answer
 
 
-class _Allowed(msgspec.Struct):
+class _Allowed(msgspec.Struct, frozen=True):
     allowed: bool = False
 
 
-class _Review(msgspec.Struct):
+class _Review(msgspec.Struct, frozen=True):
     status: _Allowed = _Allowed()
 
 

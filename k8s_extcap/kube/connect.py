@@ -178,11 +178,12 @@ def _loader(merger: KubeConfigMerger, name: str, cache: str, *, interactive: boo
     """The library's loader, with the credential plugin's answer put where a static credential would stand."""
     loader = KubeConfigLoader(config_dict=merger.config, active_context=name, config_base_path=None)
     user: Any = loader._user  # noqa: SLF001 (the merged entry with its file's path; there is no public way to it)
+    cluster: Any = loader._cluster  # noqa: SLF001
     value = getattr(user, "value", None)
     if isinstance(value, dict) and isinstance(value.get("exec"), dict):
         spec = value.pop("exec")
         folder = str(Path(user.path).resolve().parent) if getattr(user, "path", None) else ""
-        given = credential.obtain(spec, dict(loader._cluster.value), folder, cache, interactive=interactive)  # noqa: SLF001
+        given = credential.obtain(spec, dict(cluster.value), folder, cache, interactive=interactive)  # noqa: SLF001
         if given.token:
             value["token"] = given.token
         if given.certificate:
