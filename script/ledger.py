@@ -55,7 +55,8 @@ class Ledger:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         known = read(self.path)
-        kept, dropped = [], []
+        kept: list[pytest.Item] = []
+        dropped: list[pytest.Item] = []
         for item in items:
             (kept if self.wanted(item, known) else dropped).append(item)
         if dropped:
