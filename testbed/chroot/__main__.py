@@ -1,4 +1,4 @@
-"""`python -m testbed.chroot SUITE [--user|--no-rights] [--bind SOURCE:TARGET] -- COMMAND…`: a command on a fresh machine.
+"""`python -m testbed.chroot SUITE [--user|--no-rights] -- COMMAND…`: one command on a fresh machine.
 
 The command runs in a clean clone of this checkout, in a minimal system where nothing but git and sudo was added,
 and everything it did is gone afterwards. Network and its variables (proxy, index, certificates) are this machine's.
