@@ -1,0 +1,1 @@
+"""Recipes for what is uploaded into pods: a static tcpdump with millisecond blocks, and nsx."""
