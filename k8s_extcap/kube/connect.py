@@ -183,7 +183,7 @@ def _loader(merger: KubeConfigMerger, name: str, cache: str, *, interactive: boo
     if isinstance(value, dict) and isinstance(value.get("exec"), dict):
         spec = value.pop("exec")
         folder = str(Path(user.path).resolve().parent) if getattr(user, "path", None) else ""
-        given = credential.obtain(spec, dict(cluster.value), folder, cache, interactive=interactive)  # noqa: SLF001
+        given = credential.obtain(spec, dict(cluster.value), folder, cache, interactive=interactive)
         if given.token:
             value["token"] = given.token
         if given.certificate:
