@@ -1,1 +1,1 @@
-"""Wireshark 4.0, 4.4 and 4.6, and a driver for their windows."""
+"""Real Wiresharks of several versions, each used by an ordinary person with a home folder of their own."""
