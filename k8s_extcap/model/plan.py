@@ -73,6 +73,15 @@ CAP_NET_ADMIN, CAP_NET_RAW = 12, 13  # include/uapi/linux/capability.h
 
 
 @dataclass(frozen=True, slots=True)
+class Binary:
+    """A program of our payload for one processor, as its manifest describes it."""
+
+    file: str  # "tcpdump-amd64"
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that is known when the method is chosen. `may` answers `verb resource[/subresource]` in the target's (or
     with `@NS` appended, another) namespace, for example `create pods/exec`, `patch pods/ephemeralcontainers`.
@@ -84,10 +93,10 @@ class Facts:
     node_arch: str = ""  # kubernetes.io/arch of the node, "" unknown
     node_os: str = ""
     node_tainted: Tri = None
-    payload: dict[str, int] = field(default_factory=dict)  # architecture -> size of our static tcpdump
-    dry_run: dict[str, str | None] = field(
-        default_factory=dict
-    )  # method -> admission's refusal verbatim, None: admitted
+    node_virtual: Tri = None  # a virtual kubelet: no node behind it to run a helper on
+    api_port: int = 443  # of the API server as we reach it: its stream is left out of a node's packets
+    binaries: dict[str, Binary] = field(default_factory=dict)  # "tcpdump-amd64" -> what can be uploaded
+    dry_run: dict[str, str | None] = field(default_factory=dict)  # what was tried -> its refusal verbatim, None: admitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +176,7 @@ class Plan:
 __all__ = [
     "CAP_NET_ADMIN",
     "CAP_NET_RAW",
+    "Binary",
     "ContainerFacts",
     "ExecSpec",
     "Facts",
