@@ -96,7 +96,7 @@ class Facts:
     node_virtual: Tri = None  # a virtual kubelet: no node behind it to run a helper on
     api_port: int = 443  # of the API server as we reach it: its stream is left out of a node's packets
     binaries: dict[str, Binary] = field(default_factory=dict)  # "tcpdump-amd64" -> what can be uploaded
-    dry_run: dict[str, str | None] = field(default_factory=dict)  # what was tried -> its refusal verbatim, None: admitted
+    dry_run: dict[str, str | None] = field(default_factory=dict)  # what was tried -> refusal, verbatim; None: admitted
 
 
 @dataclass(frozen=True, slots=True)
