@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -108,7 +109,10 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         broken.append("interrupted")
     outcomes = list(ledger.read(book).values())
-    return report(Account(outcomes, [sentence for sentence in broken if sentence], time.monotonic() - started))
+    code = report(Account(outcomes, [sentence for sentence in broken if sentence], time.monotonic() - started))
+    if code == 0:
+        shutil.rmtree(logs)  # otherwise they are what one wants to read
+    return code
 
 
 if __name__ == "__main__":

@@ -25,15 +25,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "complete"
 
-# Which dependency groups of pyproject.toml a purpose adds to the program's own dependencies.
-GROUPS = {
-    "run": (),
-    "demo": ("test",),
-    "test": ("test",),
-    "lint": ("lint",),
-    "build": ("build",),
-    "bed": ("test",),
-}
+# The demo and the tests share one environment, so that whoever ran the one has the other at once.
+GROUPS = ("test", "lint")
 
 ADVICE = """
 pip could not install the Python packages (its own words are above). Behind a proxy set https_proxy; for another
@@ -42,10 +35,9 @@ what was downloaded is kept."""
 
 
 def requirements(project: dict[str, Any], purposes: list[str]) -> list[str]:
-    """What pip is asked for: the dependencies of the program and of the groups, sorted, each once."""
-    groups = {group for purpose in purposes for group in GROUPS[purpose]}
+    """What pip is asked for: the program's own dependencies and, for any purpose but `run`, those of the groups."""
     wanted = set(project["project"]["dependencies"])
-    for group in groups:
+    for group in GROUPS if set(purposes) - {"run"} else ():
         wanted.update(project["dependency-groups"][group])
     return sorted(wanted)
 

@@ -1,0 +1,142 @@
+"""The account that `script/test` gives: phases, outcomes, exit code, last line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from script import builds, checks, ledger
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SUITE = """
+import pathlib, pytest
+
+def test_good(): pass
+
+def test_bad(): assert False
+
+@pytest.fixture
+def broken():
+    yield
+    raise OSError("the teardown fails")
+
+def test_broken_afterwards(broken): pass
+
+def test_absent(): pytest.skip("no such thing here")
+
+@pytest.mark.xfail(strict=True)
+def test_expected(): assert False
+
+@pytest.mark.cluster
+def test_real(): pass
+
+@pytest.mark.slow
+def test_long(): assert False
+
+def test_once_built():
+    built = pathlib.Path(__file__).with_name("built")
+    if not built.exists():
+        pytest.skip("still being built")
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """A project of its own with eight tests; the book of outcomes is `book` beside it."""
+    (tmp_path / "test_it.py").write_text(SUITE)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  cluster:\n  slow:\n")
+    return tmp_path
+
+
+def run(suite: Path, phase: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "pytest", "-p", "script.ledger", "--rootdir", str(suite), str(suite)]
+    words += ["-c", str(suite / "pytest.ini"), f"--ledger={suite / 'book'}", f"--phase={phase}", *arguments]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+
+
+def words(suite: Path) -> dict[str, str]:
+    return {test.partition("::")[2]: outcome.word for test, outcome in ledger.read(suite / "book").items()}
+
+
+def test_each_outcome_of_the_fast_phase_is_written_down(suite: Path) -> None:
+    assert run(suite, "fast").returncode == checks.PYTEST_FAILED
+    assert words(suite) == {
+        "test_good": "passed",
+        "test_bad": "failed",
+        "test_broken_afterwards": "failed",
+        "test_absent": "skipped",
+        "test_expected": "passed",
+        "test_real": "left-out",
+        "test_long": "left-out",
+        "test_once_built": "skipped",
+    }
+    reasons = {outcome.reason for outcome in ledger.read(suite / "book").values()}
+    assert {"no such thing here", "marked cluster", "marked slow", "still being built"} <= reasons
+
+
+def test_the_rest_takes_what_was_left_out_or_skipped_and_nothing_twice(suite: Path) -> None:
+    run(suite, "fast")
+    (suite / "built").touch()
+    second = run(suite, "rest")
+    assert "4 deselected" in second.stdout, second.stdout
+    after = words(suite)
+    assert (after["test_real"], after["test_long"], after["test_once_built"]) == ("passed", "failed", "passed")
+    assert after["test_absent"] == "skipped"
+    assert after["test_bad"] == "failed", "an earlier failure is not forgotten"
+
+
+def test_a_file_that_cannot_be_imported_is_a_failure(suite: Path) -> None:
+    (suite / "test_syntax.py").write_text("def test_(:")
+    run(suite, "fast")
+    assert ledger.read(suite / "book")["test_syntax.py"].word == "failed"
+
+
+def test_the_last_line_counts_and_the_exit_code_agrees(capsys: pytest.CaptureFixture[str]) -> None:
+    outcomes = [ledger.Outcome("a", "passed"), ledger.Outcome("b", "skipped", "no tool"), ledger.Outcome("c", "passed")]
+    assert checks.report(checks.Account(outcomes, [], 1.2)) == 0
+    said = capsys.readouterr().out
+    assert said.splitlines()[-1] == "2 passed, 0 failed, 1 skipped in 1 s"
+    assert "no tool" in said
+
+    assert checks.report(checks.Account(outcomes, ["types: mypy"], 1.2)) == 1
+    said = capsys.readouterr().out
+    assert said.splitlines()[-1] == "2 passed, 1 failed, 1 skipped in 1 s"
+    assert "types: mypy" in said
+
+
+def test_no_test_at_all_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert checks.report(checks.Account([], [], 0)) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("0 passed, 1 failed")
+
+
+def test_a_failed_build_is_a_sentence_with_its_log(tmp_path: Path) -> None:
+    there = builds.Build("a good one", ("this",))
+    absent = builds.Build("no such module", ("testbed.this_does_not_exist",))
+    good, bad = builds.Builders([there, absent], tmp_path).finish()
+    assert (good.name, good.problem) == ("a good one", "")
+    assert "No module named testbed.this_does_not_exist" in bad.problem
+    assert str(tmp_path / "no-such-module.log") in bad.problem
+
+
+def test_cancelling_ends_the_build_and_all_its_children(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    lasting = f"""
+import pathlib, subprocess, time
+child = subprocess.Popen(["sleep", "1000"])
+pathlib.Path({str(tmp_path / "new")!r}).write_text(str(child.pid))
+pathlib.Path({str(tmp_path / "new")!r}).rename({str(pid)!r})
+time.sleep(1000)
+"""
+    builders = builds.Builders([builds.Build("lasting", ("timeit", "-n1", "-r1", lasting))], tmp_path)
+    while not pid.exists():
+        assert builders.thread.is_alive(), (tmp_path / "lasting.log").read_text()
+        time.sleep(0.01)
+    builders.cancel()
+    assert not builders.thread.is_alive()
+    state = Path("/proc") / pid.read_text() / "stat"
+    assert not state.exists() or state.read_text().split()[2] == "Z"
