@@ -140,6 +140,7 @@ class ExecSpec:
     settle: float = 0.03
     nic: str = ""
     label: str = ""
+    tail: str = ""  # an argument that goes through stdin, because the request line has 4,096 bytes
 
 
 @dataclass(frozen=True, slots=True)

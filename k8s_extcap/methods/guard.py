@@ -1,0 +1,98 @@
+"""The far side's dead-man switch: a shell text that receives our files, runs the capture, and ends it when its client
+is silent, says so, or is gone. On most runtimes an exec'd process outlives its client for good (kubernetes#89031).
+
+    sh -c TEXT k8s-extcap TICKS COUNT [FILE SIZE SHA256]... COMMAND [ARG...]
+
+Lines it reads: anything is a sign of life; `stat` asks tcpdump for its counters (SIGUSR1); `stop` ends the capture.
+Lines it writes on stderr, each with `MARK` in front: `need FILE`, `bad FILE`, `ready`, `rc=N`.
+Runs in dash, bash and busybox ash; needs rm and sleep, for uploads also dd, chmod and sha256sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from k8s_extcap.model.plan import Upload
+
+MARK = "k8s-extcap: "
+BEAT, STAT, STOP = b"b\n", b"stat\n", b"stop\n"
+INTERVAL = 5.0  # seconds between signs of life
+TICKS = 20  # silent seconds until the guard ends the capture: three beats may be lost on a bad line
+
+# Each comment line and the indentation are removed before it is sent: a request line has 4,096 bytes for all.
+_TEXT = r"""
+ticks=$1 count=$2
+shift 2
+one= two=
+clean() { rm -f "$one" "$two"; }
+trap clean EXIT
+trap 'exit 129' HUP INT TERM PIPE
+# Exactly SIZE bytes: version 4 of the protocol has no end-of-file, and head reads ahead.
+while [ "$count" -gt 0 ]; do
+  count=$((count-1)) two=$one one=$1
+  echo "k8s-extcap: need $1" >&2
+  (umask 077; dd bs="$2" count=1 iflag=fullblock of="$1") 2>/dev/null &&
+  [ "$(sha256sum <"$1")" = "$3  -" ] && chmod 700 "$1" || { echo "k8s-extcap: bad $1" >&2; exit 96; }
+  shift 3
+done
+@TAIL@
+age=0 silent=0 due=0 pid=
+finish() { [ $due = 0 ] || return 0; due=$((silent+$1)); kill -INT $pid 2>/dev/null; }
+# All traps stand before the reader starts: an early sign of life would kill the shell and leave tcpdump alone.
+trap 'silent=0' USR1
+trap 'silent=0; finish 5' USR2
+trap 'finish 1' HUP TERM INT PIPE
+# The second tick: what was uploaded runs by now, its name is no longer needed.
+trap 'age=$((age+1)) silent=$((silent+1)); [ $age != 2 ] || clean
+if [ $due -gt 0 ]; then [ $silent -lt $due ] || kill -KILL $pid; elif [ $silent -ge $ticks ]; then finish 1; fi' ALRM
+exec 3<&0 </dev/null
+"$@" 3<&- & pid=$!
+echo "k8s-extcap: ready" >&2
+# The reader, and below it the ticker, hold neither stdout nor stderr, or the exec would never end. Each outlives a
+# killed guard just long enough to end the capture and remove the files.
+(
+  trap - EXIT HUP TERM INT PIPE USR1 USR2 ALRM
+  while read -r line <&3; do
+    case $line in (stop*) kill -USR2 $$;; (stat*) kill -USR1 $pid; kill -USR1 $$;; (*) kill -USR1 $$;; esac || break
+  done
+  kill -HUP $$ || { kill -TERM $pid; clean; sleep 2; kill -KILL $pid; }
+) >/dev/null 2>&1 & reader=$!
+(
+  exec 3<&-
+  nap=
+  trap - EXIT HUP INT PIPE USR1 USR2 ALRM
+  trap 'kill $nap; wait $nap; exit' TERM
+  while sleep 1 & nap=$!; wait $nap; do
+    kill -ALRM $$ || { kill -TERM $pid $reader; clean; sleep 2; kill -KILL $pid; exit; }
+  done
+) >/dev/null 2>&1 & ticker=$!
+exec 3<&-
+# A trapped signal interrupts wait; a process that is waited for is gone for kill -0 (a zombie is not).
+while :; do wait $pid; code=$?; kill -0 $pid || break; done 2>/dev/null
+# Interrupted at the very end: ask once more, a shell that has forgotten the process says 127.
+[ $code -lt 129 ] || { wait $pid; last=$?; [ $last = 127 ] || code=$last; } 2>/dev/null
+{ clean; kill -TERM $ticker; kill -KILL $reader; wait $ticker $reader; } 2>/dev/null
+echo "k8s-extcap: rc=$code" >&2
+exit $code
+"""
+
+# One more argument from the first line of stdin: a capture filter that is too long for the request line.
+_TAIL = 'echo "k8s-extcap: need -" >&2\nIFS= read -r tail || exit 96\nset -- "$@" "$tail"'
+
+
+def _compact(text: str) -> str:
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("#"))
+
+
+def wrap(
+    command: Sequence[str], uploads: Sequence[Upload] = (), *, ticks: int = TICKS, tail: str = ""
+) -> tuple[str, ...]:
+    """The argv that runs `command` under the guard, after at most two uploads. `tail` not empty: the last argument of the
+    command is read from stdin (after `need -`) instead of standing in the argv.
+    """
+    if len(uploads) > 2:
+        raise ValueError("the guard removes two files at most")
+    text = _compact(_TEXT.replace("@TAIL@", _TAIL if tail else ""))
+    files = [word for u in uploads for word in (u.path, str(u.size), u.sha256)]
+    return ("sh", "-c", text, "k8s-extcap", str(ticks), str(len(uploads)), *files, *command)
