@@ -1,0 +1,193 @@
+"""Method ephemeral: an ephemeral container beside the application, root, with the rights the namespace's policy admits.
+
+Its image is the configured one, or the target's own: then no registry is needed, our tcpdump is uploaded into it. Its
+command only waits, so that nothing happens if it is started twice; it ends itself when no capture used it for some
+minutes. The API server never removes the entry from the pod's spec.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from k8s_extcap.methods import admission, guard, memory, nics, own_stream, programs, rights, tcpdump
+from k8s_extcap.model.plan import Binary, ExecSpec, Facts, Plan, Step, Target, Tri, Verdict
+from k8s_extcap.model.request import CaptureRequest, MethodName
+
+NAME: MethodName = "ephemeral"
+PREFIX = "k8s-extcap-"  # names are generated: a name used before is accepted silently and changes nothing
+AT_MOST = 3  # entries of ours in one pod; none can ever be removed
+IDLE = 300  # seconds without a capture until it ends itself: long enough to look at a capture and start the next
+LAST = 86_400  # seconds until it ends itself in any case
+TICK = 5  # seconds between two looks
+FOLDER = "/"  # its own root file system: always there, writable for root, and no memory of the pod
+TOOLS = ("dd", "sha256sum", "chmod", "rm", "sleep")
+
+# A capture is another process of this very container. Its cgroup tells: neighbours that share the PID namespace have
+# another one, with and without a cgroup namespace.
+WAIT = r"""idle=$1 left=$2 tick=$3 proc=$4 quiet=0 nap=
+trap 'kill $nap; exit 0' HUP INT TERM
+read -r mine <$proc/self/cgroup
+while [ $quiet -lt $idle ] && [ $left -gt 0 ]; do
+  sleep $tick & nap=$!
+  wait $nap
+  quiet=$((quiet+tick)) left=$((left-tick))
+  for d in $proc/[0-9]*; do
+    case ${d##*/} in ($$|$nap) continue;; esac
+    read -r its <$d/cgroup && [ "$its" = "$mine" ] && quiet=0 && break
+  done
+done 2>/dev/null
+exit 0"""
+
+
+class Ready(NamedTuple):
+    """What a plan needs. `existing` is a running container of ours to use again, "" where one is to be made."""
+
+    image: str
+    existing: str
+    capabilities: tuple[str, ...]
+    binary: Binary
+    kib: int
+    note: str
+    certain: Tri
+
+
+def _ours(target: Target) -> list[str]:
+    return [c.name for c in target.pod.spec.ephemeral_containers if c.name.startswith(PREFIX)]
+
+
+def _running(target: Target, capabilities: tuple[str, ...]) -> str:
+    """One of ours that runs, is root and has the rights wanted: several captures may share it."""
+    for container in target.pod.spec.ephemeral_containers:
+        context = container.security_context
+        if container.name in target.pod.running and container.name.startswith(PREFIX) and context:
+            has = context.capabilities.add
+            if context.run_as_user == 0 and set(capabilities) <= set(has):
+                return container.name
+    return ""
+
+
+def image_of(request: CaptureRequest, target: Target, facts: Facts) -> tuple[str, str]:
+    """(image, why there is none): the configured one, else that of a container of the pod known to have a shell."""
+    if request.helper.image:
+        return request.helper.image, ""
+    images = {c.name: c.image for c in (*target.pod.spec.containers, *target.pod.spec.init_containers)}
+    reasons = []
+    for name, inside in sorted(facts.containers.items(), key=lambda item: item[1].shell is not True):
+        if name not in images:
+            continue
+        lacking = [t for t in TOOLS if t not in inside.tools] if inside.shell else []
+        if inside.shell is False:
+            reasons.append(f"the image of {name} has no shell")
+        elif lacking:
+            reasons.append(f"the image of {name} lacks {', '.join(lacking)}")
+        else:
+            return images[name], ""
+    return "", "; ".join(reasons) or "no container of the pod tells what its image has"
+
+
+def _ready(request: CaptureRequest, target: Target, facts: Facts) -> Ready | Verdict:
+    policy = admission.capabilities(facts)
+    existing = _running(target, policy.add) if policy.usable is not False else ""
+    lacking = rights.missing(facts, rights.EXEC if existing else rights.EPHEMERAL)
+    if lacking:
+        return Verdict(NAME, False, rights.spoken(lacking), rights.rule(lacking))
+    if policy.usable is False:
+        return Verdict(NAME, False, policy.sentence, policy.ask)
+    if not existing and len(_ours(target)) >= AT_MOST:
+        ask = "a restart of the pod, which removes them"
+        return Verdict(NAME, False, f"it has {AT_MOST} ephemeral containers of k8s-extcap already", ask)
+    image, why = image_of(request, target, facts)
+    if not image:
+        return Verdict(
+            NAME, False, why, "an image with sh, dd and sha256sum in the option Helper image (--helper-image)"
+        )
+    machine = next((c.machine for c in facts.containers.values() if c.machine), "")
+    binary = programs.find(facts, "tcpdump", machine)
+    if isinstance(binary, str):
+        return Verdict(NAME, False, binary)
+    room = memory.pod_ring(target.pod, facts.containers, upload=0, wanted=request.buffer_kib)
+    if not room.kib:
+        return Verdict(NAME, False, room.sentence)
+    return Ready(image, existing, policy.add, binary, room.kib, room.sentence, True if existing else policy.usable)
+
+
+def assess(request: CaptureRequest, target: Target, facts: Facts) -> Verdict:
+    ready = _ready(request, target, facts)
+    if isinstance(ready, Verdict):
+        return ready
+    if ready.existing:
+        return Verdict(NAME, True, f"the ephemeral container {ready.existing} of an earlier capture still runs")
+    own = "" if request.helper.image else " from its own image"
+    return Verdict(NAME, ready.certain, f"an ephemeral container{own} can be added")
+
+
+def entry(name: str, image: str, capabilities: tuple[str, ...]) -> dict[str, Any]:
+    """The container as the API server gets it. A pod's own user and runAsNonRoot are overridden: without uid 0 the
+    kernel gives a process no capability, whatever is added.
+    """
+    context: dict[str, Any] = {"runAsUser": 0, "runAsNonRoot": False}
+    if capabilities:
+        context["capabilities"] = {"add": list(capabilities)}
+    return {
+        "name": name,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", WAIT, "k8s-extcap", str(IDLE), str(LAST), str(TICK), "/proc"],
+        "securityContext": context,
+    }
+
+
+def patch(container: dict[str, Any]) -> dict[str, Any]:
+    """A strategic merge patch: entries are merged by name, so two patches at the same time both succeed."""
+    return {"spec": {"ephemeralContainers": [container]}}
+
+
+def path(target: Target) -> str:
+    return f"/api/v1/namespaces/{target.namespace}/pods/{target.name}"
+
+
+def _steps(request: CaptureRequest, target: Target, ready: Ready, name: str) -> tuple[Step, ...]:
+    what = f"ephemeral container {name} in {target.spoken()}"
+    add = Step(
+        "patch",
+        f"{path(target)}/ephemeralcontainers",
+        what,
+        name=name,
+        body=patch(entry(name, ready.image, ready.capabilities)),
+        content_type="application/strategic-merge-patch+json",
+        stays=f"its entry in the spec of {target.spoken()}, until the pod is deleted",
+    )
+    wait = Step("wait", path(target), f"{what} runs", name=name, container=name, timeout=request.connection.wait)
+    return add, wait
+
+
+def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict, capture: str) -> Plan:
+    ready = _ready(request, target, facts)
+    assert isinstance(ready, Ready)  # the verdict of the same facts said so
+    host = target.pod.spec.host_network
+    asked = own_stream.leave_out(request, facts) if host else request
+    seen = next((c.nics for c in facts.containers.values() if c.nics), ())
+    choice = nics.choose(asked, seen, host_network=host)
+    name = ready.existing or PREFIX + capture
+    file = programs.upload(ready.binary, FOLDER, capture)
+    asked = replace(asked, buffer_kib=ready.kib)
+    run = tcpdump.line(asked, file.path, mode="ours", nic=choice.nic, buffer_kib=ready.kib, drop_to_root=False)
+    spec = ExecSpec(
+        namespace=target.namespace,
+        pod=target.name,
+        container=name,
+        command=guard.wrap(run.argv, (file,), tail=run.tail),
+        uploads=(file,),
+        settle=run.settle,
+        nic=choice.nic,
+    )
+    notes = "; ".join(n for n in (ready.note, choice.sentence, own_stream.sentence(facts) if host else "") if n)
+    why = f"{target.spoken()}: {verdict.sentence}" + (f"; {notes}" if notes else "") + "."
+    leaves = (
+        ""
+        if ready.existing
+        else f"the entry {name} in the pod's spec until the pod is deleted; its process ends itself"
+    )
+    steps = () if ready.existing else _steps(request, target, ready, name)
+    return Plan(NAME, target, steps, (spec,), why, leaves or "nothing")
