@@ -58,6 +58,8 @@ def run(suite: base.Suite, asked: argparse.Namespace) -> int:
     sweep(runs)
     here = Path(tempfile.mkdtemp(prefix=f"{suite.name}-", dir=runs))
     variables, files = handed_over()
+    # Folders with wheels that pip is told about are seen at the same place.
+    wheels = [(word, word) for word in variables.get("PIP_FIND_LINKS", "").split() if Path(word).is_dir()]
     order = Order(
         base=str(system),
         run=str(here),
@@ -65,7 +67,7 @@ def run(suite: base.Suite, asked: argparse.Namespace) -> int:
         user=base.USER if asked.user or asked.no_rights else "root",
         rights=asked.user,
         environment=variables | dict(word.split("=", 1) for word in asked.env),
-        binds=[(source, seen) for source, _, seen in (word.partition(":") for word in asked.bind)],
+        binds=[(source, seen) for source, _, seen in (word.partition(":") for word in asked.bind)] + wheels,
         files=files,
         command=asked.command,
     )
