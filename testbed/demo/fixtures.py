@@ -1,1 +1,23 @@
-"""pytest fixtures."""
+"""pytest fixtures of the demo cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+
+from testbed.demo.cluster import DemoCluster
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[DemoCluster]:
+    """One demo cluster for the whole run. Tests that set faults or change objects of others take `demo_factory`."""
+    with DemoCluster.start() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def demo_factory() -> Callable[..., AbstractContextManager[DemoCluster]]:
+    """`with demo_factory(mode=…, scale=…) as cluster:` for a demo cluster of one's own (ready in half a second)."""
+    return DemoCluster.start

@@ -1,0 +1,1 @@
+"""The demo cluster's node: one process that owns every namespace, container and exec'd command."""

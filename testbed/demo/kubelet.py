@@ -1,0 +1,251 @@
+"""Turns pods of the API into sandboxes and containers of the node, and their ends into statuses."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from testbed.demo import defaults
+from testbed.demo.agent import Agent, NodeError
+from testbed.demo.host.image import REFERENCES
+from testbed.demo.host.linux import DEFAULT_CAPABILITIES
+from testbed.demo.host.spec import Container, Sandbox
+from testbed.demo.resources import PODS
+from testbed.demo.store import Object, Store, now
+
+RUNTIME = "containerd"
+HOST_IP = "10.88.0.1"
+# A container's command that means one of the built-in traffic programs (host/traffic.py).
+_BUILT_IN = "/demo/"
+_NOT_RUNNING = "ContainerCreating"
+
+
+@dataclasses.dataclass(frozen=True)
+class Address:
+    ipv4: str
+    ipv6: str
+
+
+class Kubelet:
+    """One for all nodes of the demo: they share a kernel anyway, as the pods' statuses do not show."""
+
+    def __init__(self, store: Store, agent: Agent, pem: str) -> None:
+        self._store = store
+        self._agent = agent
+        self._pem = pem
+        self._next_address = 100
+        # Runtime id of a container -> (namespace, pod, container name).
+        self._ids: dict[str, tuple[str, str, str]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        agent.on_ended = self._ended
+
+    def running(self, namespace: str, pod: str, container: str) -> str | None:
+        """The runtime's id of a container that runs."""
+        for runtime_id, key in self._ids.items():
+            if key == (namespace, pod, container):
+                return runtime_id
+        return None
+
+    def next_address(self) -> Address:
+        number = self._next_address
+        self._next_address += 1
+        return Address(f"10.88.{number // 250}.{number % 250 + 1}", f"fd00:88::{number:x}")
+
+    async def start(self, namespace: str, name: str, address: Address | None = None) -> None:
+        """Bring a scheduled pod up; its status says how far it came."""
+        pod = self._store.get(PODS, namespace, name)
+        spec = pod["spec"]
+        host_network = bool(spec.get("hostNetwork"))
+        address = address or self.next_address()
+        if host_network:
+            address = Address(HOST_IP, address.ipv6)
+        sandbox = Sandbox(pod["metadata"]["uid"], name, address.ipv4, address.ipv6, host_network)
+        await self._agent.add_sandbox(sandbox)
+        pod["status"] |= _addresses(address)
+        self._store.replace(PODS, pod)
+        for container in spec["containers"]:
+            await self._run(namespace, name, container, "containerStatuses")
+
+    def start_later(self, namespace: str, name: str) -> None:
+        self._spawn(self.start(namespace, name))
+
+    def run_ephemeral_later(self, namespace: str, name: str, container: Object) -> None:
+        self._spawn(self._run(namespace, name, container, "ephemeralContainerStatuses"))
+
+    async def stop(self, pod: Object) -> None:
+        """End a pod's processes: SIGTERM is not waited for, deletion in tests is `--now`."""
+        meta = pod["metadata"]
+        for runtime_id, key in list(self._ids.items()):
+            if key[:2] == (meta["namespace"], meta["name"]):
+                del self._ids[runtime_id]
+        try:
+            await self._agent.remove_sandbox(meta["uid"])
+        except NodeError:
+            return  # it never had one: pending, completed or a row of the listing scale
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, namespace: str, name: str, container: Object, field: str) -> None:
+        pod = self._store.get(PODS, namespace, name)
+        runtime_id = secrets.token_hex(32)
+        image = REFERENCES.get(container["image"])
+        if image is None:
+            message = f'Back-off pulling image "{container["image"]}"'
+            self._set(namespace, name, field, _waiting(container, "ImagePullBackOff", message))
+            return
+        key = (namespace, name, container["name"])
+        self._ids[runtime_id] = key
+        try:
+            await self._agent.start_container(self._specify(pod, container, image, runtime_id))
+        except NodeError as error:
+            self._ids.pop(runtime_id, None)
+            text = f"failed to create containerd task: failed to create shim task: OCI runtime create failed: {error}"
+            self._set(namespace, name, field, _terminated(container, runtime_id, 128, "StartError", text))
+            return
+        self._set(namespace, name, field, running_status(container, runtime_id))
+
+    def _specify(self, pod: Object, container: Object, image: str, runtime_id: str) -> Container:
+        meta, spec = pod["metadata"], pod["spec"]
+        argv = [*container.get("command", []), *container.get("args", [])]
+        program = argv[0].removeprefix(_BUILT_IN) if argv and argv[0].startswith(_BUILT_IN) else ""
+        env = [(entry["name"], entry.get("value", "")) for entry in container.get("env", [])]
+        if program:
+            env.append(("DEMO_PEM", self._pem))
+        target = container.get("targetContainerName", "")
+        join = self.running(meta["namespace"], meta["name"], target) if target else None
+        context = {**spec.get("securityContext", {}), **container.get("securityContext", {})}
+        return Container(
+            id=runtime_id,
+            sandbox=meta["uid"],
+            image=image,
+            program=program,
+            argv=() if program else tuple(argv or ("sh",)),
+            env=tuple(env),
+            uid=context.get("runAsUser", 0),
+            capabilities=tuple(sorted(_capabilities(context))),
+            read_only=bool(context.get("readOnlyRootFilesystem")),
+            cwd=container.get("workingDir", "/"),
+            volumes=_volumes(spec, container),
+            join_pid_of=join or "",
+            host_pid=bool(spec.get("hostPID")),
+            pod_uid=meta["uid"],
+        )
+
+    def _set(self, namespace: str, name: str, field: str, status: Object) -> None:
+        pod = self._store.find(PODS, namespace, name)
+        if pod is None:
+            return  # deleted meanwhile
+        statuses = [s for s in pod["status"].get(field, []) if s["name"] != status["name"]]
+        pod["status"][field] = [*statuses, status]
+        _summarize(pod)
+        self._store.replace(PODS, pod)
+
+    def _ended(self, runtime_id: str, code: int) -> None:
+        key = self._ids.pop(runtime_id, None)
+        if key is None:
+            return
+        namespace, name, container = key
+        pod = self._store.find(PODS, namespace, name)
+        if pod is None:
+            return
+        for field in ("containerStatuses", "ephemeralContainerStatuses"):
+            for status in pod["status"].get(field, []):
+                if status["name"] == container:
+                    reason = "Completed" if code == 0 else "Error"
+                    self._set(namespace, name, field, _terminated(status, runtime_id, code, reason, ""))
+
+
+def _capabilities(context: Mapping[str, Any]) -> frozenset[str]:
+    """Default set, minus `drop`, plus `add`; a privileged container has the node's own (minus what could harm it)."""
+    wanted = set(DEFAULT_CAPABILITIES)
+    asked = context.get("capabilities", {})
+    dropped = asked.get("drop", [])
+    wanted = set() if "ALL" in dropped else wanted - set(dropped)
+    wanted |= set(asked.get("add", []))
+    if context.get("privileged"):
+        wanted |= {"SYS_ADMIN", "SYS_PTRACE", "NET_ADMIN", "NET_RAW", *DEFAULT_CAPABILITIES}
+    return frozenset(wanted)
+
+
+def _volumes(spec: Object, container: Object) -> tuple[str, ...]:
+    empty = {volume["name"] for volume in spec.get("volumes", []) if "emptyDir" in volume}
+    return tuple(mount["mountPath"] for mount in container.get("volumeMounts", []) if mount["name"] in empty)
+
+
+def _addresses(address: Address) -> Object:
+    return {
+        "hostIP": HOST_IP,
+        "hostIPs": [{"ip": HOST_IP}],
+        "podIP": address.ipv4,
+        "podIPs": [{"ip": address.ipv4}, {"ip": address.ipv6}],
+    }
+
+
+def _status(container: Object, state: Object, *, runtime_id: str = "", running: bool = False) -> Object:
+    image = container["image"]
+    digest = "sha256:" + (image.encode().hex() * 64)[:64] if runtime_id else ""
+    status: Object = {
+        "name": container["name"],
+        "state": state,
+        "lastState": {},
+        "ready": running,
+        "restartCount": 0,
+        "image": image,
+        "imageID": digest,
+    }
+    if runtime_id:
+        status["containerID"] = f"{RUNTIME}://{runtime_id}"
+    return status | {"started": running, "resources": {}}
+
+
+def running_status(container: Object, runtime_id: str) -> Object:
+    return _status(container, {"running": {"startedAt": now()}}, runtime_id=runtime_id, running=True)
+
+
+def _waiting(container: Object, reason: str, message: str = "") -> Object:
+    return _status(container, {"waiting": {"reason": reason} | ({"message": message} if message else {})})
+
+
+def _terminated(container: Object, runtime_id: str, code: int, reason: str, message: str) -> Object:
+    state: Object = {"exitCode": code, "reason": reason}
+    if message:
+        state["message"] = message
+    state |= {"startedAt": now(), "finishedAt": now(), "containerID": f"{RUNTIME}://{runtime_id}"}
+    return _status(container, {"terminated": state}, runtime_id=runtime_id)
+
+
+def _summarize(pod: Object) -> None:
+    """Phase and conditions from the containers."""
+    statuses = pod["status"].get("containerStatuses", [])
+    states = [next(iter(status["state"])) for status in statuses]
+    whole = len(statuses) == len(pod["spec"]["containers"])
+    ready = whole and all(state == "running" for state in states)
+    never = pod["spec"].get("restartPolicy") == "Never"
+    if whole and never and all(state == "terminated" for state in states):
+        failed = any(status["state"]["terminated"]["exitCode"] for status in statuses)
+        pod["status"]["phase"] = "Failed" if failed else "Succeeded"
+    elif "running" in states:
+        pod["status"]["phase"] = "Running"
+    pod["status"]["conditions"] = defaults.conditions(ready, now())
+
+
+async def stop_container(agent: Agent, runtime_id: str) -> None:
+    await agent.stop_container(runtime_id, signal.SIGKILL)
+
+
+def created_status(pod: Object) -> Object:
+    """The status of a pod that was scheduled this moment."""
+    return {
+        "phase": "Pending",
+        "conditions": defaults.conditions(False, now()),
+        "startTime": now(),
+        "containerStatuses": [_waiting(container, _NOT_RUNNING) for container in pod["spec"]["containers"]],
+        "qosClass": "BestEffort",
+    }
