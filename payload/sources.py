@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,13 +69,16 @@ def digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def fetch(source: Source, folder: Path) -> Path:
-    """The verified tarball in `folder`, downloaded by apt's own helper (which knows the machine's proxy)."""
+def fetch(source: Source, folder: Path, places: Iterable[str] | None = None) -> Path:
+    """The verified tarball in `folder`, downloaded by apt's own helper (which knows the machine's proxy).
+
+    `places` are mirrors to ask before upstream; by default those of this machine and Debian's own.
+    """
     file = folder / source.file
     if file.exists() and digest(file) == source.sha256:
         return file
     folder.mkdir(parents=True, exist_ok=True)
-    urls = [f"{mirror}/{source.pool}/{source.file}" for mirror in mirrors()]
+    urls = [f"{mirror}/{source.pool}/{source.file}" for mirror in places or mirrors()]
     urls.append(f"{source.upstream}/{source.name}-{source.version}.tar.xz")
     said = ""
     for url in urls:
