@@ -60,39 +60,42 @@ def check(text: str) -> str:
     """Why this filter cannot become valid, whatever is typed behind it; "" where it can, or is."""
     if len(text) > LIMIT:
         return ""
-    tokens, complaint = cut(text)
-    open_end = bool(text) and (text[-1] in TAIL or text[-1] in SIGNS)
-    last = tokens.pop() if open_end and tokens else None
-    if complaint and (not open_end or len(tokens) < complaint[0]):
-        return complaint[1]
-    expected, at = _follow([kind for kind, _, _ in tokens])
-    if at < len(tokens):
+    tokens = cut(text)
+    start = _tail(text, tokens)
+    settled = [token for token in tokens if token[2] < start]
+    expected, at = _follow(settled)
+    if at < len(settled):
+        return _sentence(text, settled[at], expected)
+    if start == len(text) or _can_begin(text[start:], expected):  # the tail as a whole may become one token
+        return _number(settled)
+    expected, at = _follow(tokens[:-1])
+    if at < len(tokens) - 1 or not _can_begin(tokens[-1][1], expected):
         return _sentence(text, tokens[at], expected)
-    wrong = _number(tokens)
-    if wrong or last is None:
-        return wrong
-    if _can_begin(last[1], expected):
-        return ""
-    # The tail as a whole may still become one token: `fe80:` an address, `0:` a slice's end.
-    start = len(text)
-    while start and text[start - 1] in TAIL:
-        start -= 1
-    before, _ = cut(text[:start])
-    whole, _ = _follow([kind for kind, _, _ in before])
-    return "" if start < last[2] and _can_begin(text[start:], whole) else _sentence(text, last, expected)
+    return _number(tokens[:-1])
 
 
-def _follow(kinds: list[str]) -> tuple[set[str], int]:
+def _tail(text: str, tokens: list[tuple[str, str, int]]) -> int:
+    """Where that begins which the next keystroke may still change: `fe80:` an address, `80` a name, `<` a `<=`."""
+    end = len(text)
+    letters = SIGNS if text and text[-1] in SIGNS else TAIL
+    while end and text[end - 1] in letters:
+        end -= 1
+    if tokens and tokens[-1][2] < end < tokens[-1][2] + len(tokens[-1][1]):
+        return tokens[-1][2]
+    return end
+
+
+def _follow(tokens: list[tuple[str, str, int]]) -> tuple[set[str], int]:
     """Earley: which terminals may stand behind these tokens, and how many of them were read before it got stuck."""
     rules = _grammar()
     columns: list[dict[tuple[str, tuple[str, ...], int, int], None]] = []
     column: dict[tuple[str, tuple[str, ...], int, int], None] = {("", ("expr",), 0, 0): None}
-    for position in range(len(kinds) + 1):
+    for position in range(len(tokens) + 1):
         columns.append(column)
         expected = _close(rules, columns, position)
-        if position == len(kinds):
+        if position == len(tokens):
             break
-        kind = kinds[position]
+        kind = tokens[position][0]
         following = {
             (left, body, dot + 1, origin): None
             for left, body, dot, origin in column
@@ -101,7 +104,7 @@ def _follow(kinds: list[str]) -> tuple[set[str], int]:
         if not following:
             return expected, position
         column = following
-    return expected, len(kinds)
+    return expected, len(tokens)
 
 
 def _close(
@@ -185,7 +188,10 @@ _SPOKEN = {
 
 
 def _sentence(text: str, token: tuple[str, str, int], expected: set[str]) -> str:
-    spelled, before = token[1], text[: token[2]].strip()
+    kind, spelled, position = token
+    before = text[:position].strip()
+    if not kind:
+        return f"{shown(spelled)} is {'no address' if len(spelled) > 1 else 'not understood'} in a filter."
     if spelled.lower() in KEYWORDS and spelled not in KEYWORDS:
         return f"{shown(spelled)}: words of a filter are in lower case."
     wanted = [word for terminal, word in _SPOKEN.items() if terminal in expected]

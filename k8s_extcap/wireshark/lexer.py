@@ -57,8 +57,8 @@ SIGNS = frozenset("<>!=&|")
 _BLANK = " \r\n\t"
 
 
-def cut(text: str) -> tuple[list[tuple[str, str, int]], tuple[int, str] | None]:
-    """(terminal, spelling, position) of each token, and (how many precede it, sentence) where one cannot be read."""
+def cut(text: str) -> list[tuple[str, str, int]]:
+    """Terminal, spelling and position of each token; the terminal is empty where libpcap would understand nothing."""
     found: list[tuple[str, str, int]] = []
     at = 0
     while at < len(text):
@@ -66,13 +66,9 @@ def cut(text: str) -> tuple[list[tuple[str, str, int]], tuple[int, str] | None]:
             at += 1
             continue
         kind, length = _token(text, at)
-        if not kind:
-            spelled = text[at : at + length]
-            sentence = f"{shown(spelled)} is no address." if length > 1 else f"{shown(spelled)} is not understood."
-            return [*found, ("", spelled, at)], (len(found) + 1, sentence)
         found.append((kind, text[at : at + length], at))
         at += length
-    return found, None
+    return found
 
 
 def _token(text: str, at: int) -> tuple[str, int]:
