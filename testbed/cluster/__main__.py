@@ -33,7 +33,10 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description="A real Kubernetes of two nodes on this machine, from its published parts. Needs root and Linux.",
     )
     parser.add_argument(
-        "--bed", type=bed_number, metavar="N", help="another cluster beside bed 0 (default: K8S_EXTCAP_TESTBED_NUMBER or 0)"
+        "--bed",
+        type=bed_number,
+        metavar="N",
+        help="another cluster beside bed 0 (default: K8S_EXTCAP_TESTBED_NUMBER or 0)",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     start = commands.add_parser("up", help="build what is missing, start the cluster, apply the catalogue of pods")

@@ -1,4 +1,4 @@
-"""The few questions that the bed itself asks of its API server; without kubectl, whose start costs more than they do."""
+"""The few questions that the bed itself asks of its API server; starting kubectl for them would cost more."""
 
 from __future__ import annotations
 

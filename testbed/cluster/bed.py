@@ -25,7 +25,7 @@ MARK = "K8S_EXTCAP_BED"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node. `name` is what Kubernetes calls it, `host_name` what the machine calls its namespace, link and cgroup."""
+    """One node: `name` in Kubernetes, `host_name` for its network namespace, link and cgroup on the machine."""
 
     number: int
     name: str

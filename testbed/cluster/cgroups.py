@@ -42,7 +42,7 @@ def make(name: str, journal: Journal, root: Path = ROOT) -> None:
 
 
 def _delegate(root: Path, group: Path, journal: Journal) -> None:
-    """v2: a controller exists in a group only if the parent passes it down (cgroup-v2.rst, "Enabling and Disabling")."""
+    """v2: a controller is in a group only if the parent passes it down (cgroup-v2.rst, "Enabling and Disabling")."""
     control = root / "cgroup.subtree_control"
     before = control.read_text().split()
     for name in (*WANTED, *USEFUL):
@@ -58,8 +58,8 @@ def _delegate(root: Path, group: Path, journal: Journal) -> None:
     missing = set(WANTED) - set((group / "cgroup.controllers").read_text().split())
     if missing:
         raise BedError(
-            f"cgroup controllers {', '.join(sorted(missing))} cannot be passed down from {root}: in a container, start it "
-            "with a cgroup namespace whose root has no processes, or with the host's cgroups"
+            f"cgroup controllers {', '.join(sorted(missing))} cannot be passed down from {root}: in a container, start "
+            "it with a cgroup namespace whose root has no processes, or with the host's cgroups"
         )
 
 
@@ -74,9 +74,11 @@ def remove(group: Path, within: float = 10.0) -> None:
     while group.exists():
         for folder, _, _ in os.walk(group, topdown=False):
             try:
-                os.rmdir(folder)
+                Path(folder).rmdir()
             except OSError:
                 continue  # busy, or gone with its container: the next round
         if group.exists() and time.monotonic() > until:
-            raise BedError(f"the control group {group} cannot be removed: it still has processes (see its cgroup.procs)")
+            raise BedError(
+                f"the control group {group} cannot be removed: it still has processes (see its cgroup.procs)"
+            )
         time.sleep(0.02)

@@ -14,7 +14,13 @@ def make(bed: Bed, nodes: int) -> None:
     pki.signing_keys(bed.pki)
     authority.server(
         "apiserver",
-        ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"),
+        (
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            "kubernetes.default.svc.cluster.local",
+            "localhost",
+        ),
         ("127.0.0.1", API_SERVICE, bed.node(1).address),
     )
     internal = (*pki.COMPONENTS, *(pki.node_user(node.name) for node in bed.nodes(nodes)))

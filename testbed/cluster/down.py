@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -65,7 +64,7 @@ def _remove(entry: Entry) -> None:
             cgroups.remove(Path(entry.name))
         case "folder":
             try:
-                os.rmdir(entry.name)
+                Path(entry.name).rmdir()
             except OSError:
                 pass  # never made, or somebody put something into it since: then it is theirs
         case "setting":

@@ -73,7 +73,8 @@ def kubernetes(root: Path, version: str, commands: tuple[str, ...] = COMMANDS) -
 
 def _prepare(module: Path, version: str, env: dict[str, str]) -> None:
     """go.mod. k8s.io/kubernetes requires its staging libraries at v0.0.0 and replaces them by folders; replaces of a
-    dependency are ignored, so each is repeated here with the released version, read from the published go.mod."""
+    dependency are ignored, so each is repeated here with the released version, read from the published go.mod.
+    """
     _tools(module, tuple(f"k8s.io/kubernetes/cmd/{command}" for command in COMMANDS))
     said = run(["go", "mod", "download", "-json", f"k8s.io/kubernetes@v{version}"], cwd=module, env=env, what="go")
     published = Path(json.loads(said)["GoMod"]).read_text()
@@ -127,9 +128,7 @@ def coredns(root: Path) -> Path:
     module, env = root / "gomod" / f"coredns-{COREDNS}", go(root)
     print(f"building CoreDNS {COREDNS} (about two minutes from nothing)", flush=True)
     _tools(module, ("github.com/coredns/coredns",))
-    (module / "go.mod").write_text(
-        f"module testbed\ngo 1.{GO_MINOR}\nrequire github.com/coredns/coredns v{COREDNS}\n"
-    )
+    (module / "go.mod").write_text(f"module testbed\ngo 1.{GO_MINOR}\nrequire github.com/coredns/coredns v{COREDNS}\n")
     _tidy(module, env, f"CoreDNS {COREDNS}")
     _build(module, "github.com/coredns/coredns", target, "-s -w", env)
     return target

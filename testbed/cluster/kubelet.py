@@ -73,7 +73,7 @@ def start(bed: Bed, node: Node, version: str) -> dict[str, tuple[subprocess.Pope
     (node.state / "resolv.conf").write_text(f"nameserver {DNS_ADDRESS}\n")
     binaries = bed.binaries(version)
     address = f"{node.address},{node.address6}" if has_ipv6() else node.address
-    commands = {
+    commands: dict[str, list[str | Path]] = {
         "kubelet": [
             binaries / "kubelet", "--config", node.state / "kubelet.yaml",
             "--kubeconfig", bed.pki / f"{node.name}.kubeconfig",

@@ -60,7 +60,11 @@ def is_ready(pod: dict[str, Any]) -> bool:
 def as_expected(pod: dict[str, Any]) -> bool:
     """Ready, or completed, or one of those that never become Ready."""
     key, value = NOT_READY
-    return is_ready(pod) or pod["status"].get("phase") == "Succeeded" or pod["metadata"].get("labels", {}).get(key) == value
+    return (
+        is_ready(pod)
+        or pod["status"].get("phase") == "Succeeded"
+        or pod["metadata"].get("labels", {}).get(key) == value
+    )
 
 
 def unfinished(api: Api) -> list[str]:
@@ -68,9 +72,9 @@ def unfinished(api: Api) -> list[str]:
     pods = api.pods()
     names = [f"{p['metadata']['namespace']}/{p['metadata']['name']}" for p in pods if not as_expected(p)]
     for kind in ("deployments", "statefulsets"):
-        for item in api.items(f"/apis/apps/v1/{kind}"):
-            if item["status"].get("readyReplicas", 0) < item["spec"]["replicas"]:
-                names.append(f"{kind[:-1]} {item['metadata']['name']}")
+        items = api.items(f"/apis/apps/v1/{kind}")
+        lacking = [i for i in items if i["status"].get("readyReplicas", 0) < i["spec"]["replicas"]]
+        names += [f"{kind[:-1]} {item['metadata']['name']}" for item in lacking]
     for item in api.items("/apis/apps/v1/daemonsets"):
         status = item["status"]
         if not 0 < status.get("desiredNumberScheduled", 0) <= status.get("numberReady", 0):
@@ -88,4 +92,6 @@ def wait_for_catalogue(api: Api, within: float) -> None:
     try:
         wait_until(finished, "the catalogue of pods", within, every=0.2)
     except BedError as error:
-        raise BedError(f"after {within:.0f} s not Ready: {', '.join(left)[:250]}; look with kubectl describe") from error
+        raise BedError(
+            f"after {within:.0f} s not Ready: {', '.join(left)[:250]}; look with kubectl describe"
+        ) from error

@@ -97,7 +97,8 @@ def _network(node: Node, journal: Journal) -> None:
 
 def _settings(node: Node) -> None:
     """Forwarding, in the node's namespace only. bridge-nf-call: without it the reply of a Service whose pod is on the
-    client's own bridge bypasses the translation."""
+    client's own bridge bypasses the translation.
+    """
     wanted = ["net/ipv4/ip_forward=1"]
     if Path("/proc/sys/net/bridge").exists():
         wanted += ["net/bridge/bridge-nf-call-iptables=1", "net/bridge/bridge-nf-call-ip6tables=1"]
@@ -109,7 +110,23 @@ def _settings(node: Node) -> None:
 def connect(one: Node, other: Node) -> None:
     """The wire between two nodes: unnumbered, so that each node has one address, on eth0."""
     cable, plug = f"to-{other.name}", f"to-{one.name}"
-    run(["ip", "-n", one.host_name, "link", "add", cable, "type", "veth", "peer", "name", plug, "netns", other.host_name])
+    run(
+        [
+            "ip",
+            "-n",
+            one.host_name,
+            "link",
+            "add",
+            cable,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            plug,
+            "netns",
+            other.host_name,
+        ]
+    )
     for near, far, device in ((one, other, cable), (other, one, plug)):
         inside = ["ip", "-n", near.host_name]
         link_local, neighbour = f"fe80::{near.number}", f"fe80::{far.number}"
@@ -126,8 +143,18 @@ def connect(one: Node, other: Node) -> None:
 def _init(bed: Bed, node: Node) -> None:
     outer = spawn(
         bed,
-        ["nsenter", f"--net={node.netns}", "unshare", "--pid", "--mount", "--uts", "--ipc", "--fork", "--kill-child",
-         bed.images / "pause"],  # fmt: skip
+        [
+            "nsenter",
+            f"--net={node.netns}",
+            "unshare",
+            "--pid",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--fork",
+            "--kill-child",
+            bed.images / "pause",
+        ],
         bed.logs / f"{node.name}-init.log",
     )
     children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")

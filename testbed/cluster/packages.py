@@ -54,7 +54,9 @@ def install(packages: Sequence[str]) -> None:
         return
     names = " ".join(packages)
     if not shutil.which("apt-get"):
-        raise BedError(f"needed and not found: {names} (Debian's names; this system has no apt-get): install them, then try again")
+        raise BedError(
+            f"needed and not found: {names} (Debian's names; this system has no apt-get): install them, then try again"
+        )
     if os.geteuid() != 0:
         raise BedError(f"needed and not installed: {names}. As root: apt-get install --no-install-recommends {names}")
     env = {key: value for key, value in os.environ.items() if key != MARK} | {"DEBIAN_FRONTEND": "noninteractive"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 import os
 from dataclasses import dataclass
@@ -91,15 +91,15 @@ class Authority:
         usage: x509.ObjectIdentifier | None = None,
         names: tuple[x509.GeneralName, ...] = (),
     ) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(issuer)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))  # clocks of virtual machines jump
-            .not_valid_after(now + datetime.timedelta(days=365 * YEARS))
+            .not_valid_before(now - dt.timedelta(days=1))  # clocks of virtual machines jump
+            .not_valid_after(now + dt.timedelta(days=365 * YEARS))
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)

@@ -13,7 +13,9 @@ from testbed.cluster.bed import MARK, Bed
 from testbed.cluster.errors import BedError
 
 
-def run(argv: Sequence[str | Path], *, what: str = "", cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+def run(
+    argv: Sequence[str | Path], *, what: str = "", cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> str:
     """Run to the end; its standard output. A failure is a sentence with the last line that the program said."""
     done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False, cwd=cwd, env=env)
     if done.returncode:
@@ -50,11 +52,8 @@ def spawn(
         )
 
 
-def _same_namespace(pid: str, kind: str, inode: tuple[int, int] | None) -> bool:
-    if inode is None:
-        return False
-    found = os.stat(f"/proc/{pid}/ns/{kind}")
-    return (found.st_dev, found.st_ino) == inode
+def _same_namespace(pid: str, kind: str, inode: tuple[int, int]) -> bool:
+    return _inode(Path("/proc") / pid / "ns" / kind) == inode
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
@@ -70,7 +69,7 @@ def belonging(bed: Bed, netns: Iterable[Path] = ()) -> list[int]:
     inodes = [inode for inode in map(_inode, netns) if inode and inode != _inode(Path("/proc/self/ns/net"))]
     mark = f"{MARK}={bed.mark}".encode()
     found = []
-    for entry in os.listdir("/proc"):
+    for entry in (path.name for path in Path("/proc").iterdir()):
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
         try:
@@ -107,7 +106,9 @@ def end(find: Callable[[], list[int]], within: float = 20.0) -> int:
             finally:
                 os.close(handle)
         if time.monotonic() > until:
-            raise BedError(f"processes {sorted(pids)[:10]} of the test bed do not end after SIGKILL; look at them with ps")
+            raise BedError(
+                f"processes {sorted(pids)[:10]} of the test bed do not end after SIGKILL; look at them with ps"
+            )
         time.sleep(0.02)
     return len(shot)
 
@@ -127,7 +128,9 @@ def wait_until(
             if process.poll() is not None:
                 raise BedError(f"{name} ended with status {process.returncode}: {last_words(log)} (all of it: {log})")
         if time.monotonic() > until:
-            raise BedError(f"timed out after {within:.0f} s waiting for {what}; the logs are beside the kubeconfig, in log/")
+            raise BedError(
+                f"timed out after {within:.0f} s waiting for {what}; the logs are beside the kubeconfig, in log/"
+            )
         time.sleep(every)
 
 

@@ -49,7 +49,7 @@ def snapshotter(folder: Path) -> str:
 
 
 def configuration(node: Node, major: int, cni_programs: Path, store: str = "overlayfs") -> str:
-    """containerd 1.x reads version 2 with one CRI plugin, 2.x version 3 with two (docs/cri/config.md of each)."""
+    """Version 1.x reads version 2 with one CRI plugin, 2.x version 3 with two (docs/cri/config.md of each)."""
     if major < 2:
         cri = runtime = '"io.containerd.grpc.v1.cri"'
         lines = ["version = 2"]

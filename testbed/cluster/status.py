@@ -16,7 +16,10 @@ def status(bed: Bed) -> bool:
     running = state.read(bed)
     if not running:
         left = len(journal_of(bed).entries())
-        print(f"bed {bed.number} is down" + (f", with {left} things left by an `up` cut short: run `down`" if left else ""))
+        print(
+            f"bed {bed.number} is down"
+            + (f", with {left} things left by an `up` cut short: run `down`" if left else "")
+        )
         return False
     print(f"bed {bed.number}: {running}\nkubeconfig: {bed.kubeconfig}")
     api = Api(bed)
@@ -33,7 +36,7 @@ def status(bed: Bed) -> bool:
 
 
 def daemons(node: Node) -> list[str]:
-    """Each program of the node's system group with its number and resident memory; nsenter's waiting halves excepted."""
+    """Each program of the node's system group, how many, and their memory; nsenter's waiting halves excepted."""
     count: Counter[str] = Counter()
     memory: Counter[str] = Counter()
     group = next((g for g in cgroups.joins(node.host_name) if g.exists()), None)

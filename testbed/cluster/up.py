@@ -74,7 +74,9 @@ def _verify(bed: Bed, running: Wanted, wanted: Wanted) -> None:
         raise BedError(f"the bed is up with other parts ({running}); wanted: {wanted}. `down` first, or another --bed")
     api = Api(bed)
     if not api.ready() or len(api.ready_nodes()) < running.nodes:
-        raise BedError(f"the bed was up, but its API server or a node is not Ready: `down`, then `up` (logs: {bed.logs})")
+        raise BedError(
+            f"the bed was up, but its API server or a node is not Ready: `down`, then `up` (logs: {bed.logs})"
+        )
 
 
 def prepare(bed: Bed, wanted: Wanted) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import platform
 import shutil
 import subprocess
@@ -40,7 +39,7 @@ def build(name: str, folder: Path) -> Path:
             [*compiler, *WORDS, "-o", str(fresh), str(source)], capture_output=True, text=True, check=False
         )
         if done.returncode == 0:
-            os.replace(fresh, target)
+            fresh.replace(target)
             return target
         said = f"{Path(compiler[0]).name} says: {(done.stderr.strip() or 'nothing').splitlines()[0][:200]}"
     raise CompilerError(f"{source.name} cannot be compiled: {said}")

@@ -48,7 +48,7 @@ def capability_bytes(capabilities: Iterable[int]) -> bytes:
 
 
 def layer(entries: Iterable[Entry]) -> bytes:
-    """An uncompressed tar: sorted, everything of root and from 1970, parents added: the same entries, the same bytes."""
+    """An uncompressed tar, sorted, of root and from 1970, parents added: the same entries, the same bytes."""
     named = {entry.path.strip("/"): entry for entry in entries}
     for path in tuple(named):
         for parent in list(Path(path).parents)[:-1]:

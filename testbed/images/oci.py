@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import platform
 import tarfile
 from collections.abc import Iterable, Sequence
@@ -93,5 +92,5 @@ def save(image: Image, folder: Path) -> Path:
     target = folder / image.file_name
     fresh = target.with_suffix(".new")
     fresh.write_bytes(archive(image))
-    os.replace(fresh, target)
+    fresh.replace(target)
     return target
