@@ -180,6 +180,7 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict
         command=guard.wrap(run.argv, (file,), tail=run.tail),
         uploads=(file,),
         settle=run.settle,
+        tail=run.tail,
         nic=choice.nic,
     )
     notes = "; ".join(n for n in (ready.note, choice.sentence, own_stream.sentence(facts) if host else "") if n)

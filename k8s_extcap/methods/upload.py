@@ -47,7 +47,7 @@ def _fit(request: CaptureRequest, inside: ContainerFacts, facts: Facts) -> _Fit 
     return refusal
 
 
-def assess(request: CaptureRequest, target: Target, facts: Facts) -> Verdict:
+def assess(request: CaptureRequest, _target: Target, facts: Facts) -> Verdict:
     """Usable in the first container with NET_RAW, a shell, a few tools and a folder; `container` names it."""
     lacking = rights.missing(facts, rights.EXEC)
     if lacking:

@@ -1,0 +1,278 @@
+"""What is known about a target before a method is chosen: rights, node, policy, and one look into its containers.
+
+A right that is missing makes a fact unknown, never an error: a user who may read neither nodes nor namespaces is the
+normal case. Nothing is written, except an empty file for an instant where the probe tries a folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from k8s_extcap.kube.api import STRATEGIC, Api
+from k8s_extcap.kube.connect import Session
+from k8s_extcap.kube.exec import Command, open_exec
+from k8s_extcap.methods import admission, ephemeral, helper, ladder, nsenter, probe, rights
+from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, clip
+from k8s_extcap.model.objects import Node, Workload
+from k8s_extcap.model.plan import Binary, ContainerFacts, Facts, Target, Tri
+from k8s_extcap.model.request import CaptureRequest, footprint
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+CONTAINERS = 4  # looked into at the same time; each is an exec of 60-100 ms
+_VIRTUAL = ("virtual-kubelet.io/", "azure.com/aci")  # taints of virtual nodes
+
+
+async def gather(session: Session, request: CaptureRequest, target: Target, binaries: dict[str, Binary]) -> Facts:
+    """All facts that choosing a method for this target needs. What the larger footprints need is asked only when no
+    smaller method would do. ConnectError, CredentialError.
+    """
+    api = session.api
+    known = asyncio.to_thread(_cheap, api, target)
+    looks = [look(session, request, target, name) for name in _candidates(target)]
+    cheap, *inside = await asyncio.gather(known, *looks)
+    facts = replace(cheap, containers={c.name: c for c in inside}, binaries=binaries, api_port=_port(session.server))
+    if _enough(request, target, facts):
+        return facts
+    return await asyncio.to_thread(_dear, api, request, target, facts)
+
+
+def _port(server: str) -> int:
+    parts = urlsplit(server)
+    return parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _candidates(target: Target) -> list[str]:
+    if target.is_node:
+        return []
+    if target.container:
+        return [target.container]
+    return [n for n in target.pod.running if not n.startswith(ephemeral.PREFIX)][:CONTAINERS]
+
+
+def _enough(request: CaptureRequest, target: Target, facts: Facts) -> bool:
+    if request.method in ("resident", "upload"):
+        return True
+    smaller = [ladder.assess(request, target, facts, m) for m in ("resident", "upload")]
+    return request.method == "auto" and any(
+        v.usable is not False and v.footprint <= footprint(request.allow) for v in smaller
+    )
+
+
+# One look into a container
+
+
+class _Answer:
+    def __init__(self) -> None:
+        self.out, self.err = bytearray(), bytearray()
+
+    def stdout(self, data: memoryview, _last: bool, /) -> None:
+        self.out += data[: probe.LIMIT - len(self.out)]
+
+    def stderr(self, data: bytes, /) -> None:
+        self.err += data[: 1024 - len(self.err)]
+
+
+async def ask(session: Session, command: Command, text: bytes) -> tuple[str, str, str]:
+    """(stdout, stderr, the server's message) of a shell that reads `text`. ExtcapError as `open_exec`, TimeoutError."""
+    answer = _Answer()
+    stream = await open_exec(session, command, answer)
+    try:
+        stream.send(text)
+        async with asyncio.timeout(session.timeout):
+            await stream.ended
+    finally:
+        stream.abort()
+    message = stream.exit.message if stream.exit and stream.exit.code is None else ""
+    return answer.out.decode(errors="replace"), answer.err.decode(errors="replace"), message
+
+
+async def look(session: Session, request: CaptureRequest, target: Target, name: str) -> ContainerFacts:
+    """What one container can do. A refused exec is its fact, an unreachable API server everybody's error."""
+    command = Command(target.namespace, target.name, name, probe.command(request.upload_folder, request.tcpdump))
+    try:
+        out, err, message = await ask(session, command, probe.script())
+    except (ConnectError, CredentialError):
+        raise
+    except ExtcapError as error:
+        return ContainerFacts(name, error=error.sentence.rstrip("."))
+    except TimeoutError:
+        return ContainerFacts(name, error="it did not answer in time")
+    if not out and ("not found" in message or "no such file" in message):
+        return ContainerFacts(name, shell=False)
+    facts = probe.parse(name, out)
+    if facts.shell is None:
+        return replace(facts, error=f"a shell there said nothing useful ({clip(message or err, 120) or 'no output'})")
+    return facts
+
+
+async def interfaces(session: Session, target: Target) -> tuple[probe.Nic, ...]:
+    """The pod's network interfaces for the dialog, from the first container that tells; empty where none does."""
+    for name in _candidates(target):
+        try:
+            out, _, _ = await ask(
+                session, Command(target.namespace, target.name, name, probe.command()), probe.script(nics_only=True)
+            )
+        except (ConnectError, CredentialError):
+            raise
+        except (ExtcapError, TimeoutError) as error:
+            _log.info("interfaces of %s/%s: %s", target.name, name, error)
+            continue
+        found = probe.nics(out)
+        if found:
+            return found
+    return ()
+
+
+# Rights, node, namespace
+
+
+class _Rule(msgspec.Struct, frozen=True, rename="camel"):
+    verbs: tuple[str, ...] = ()
+    api_groups: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    resource_names: tuple[str, ...] = ()
+
+
+class _RulesStatus(msgspec.Struct, frozen=True, rename="camel"):
+    resource_rules: tuple[_Rule, ...] = ()
+
+
+class _Rules(msgspec.Struct, frozen=True):
+    status: _RulesStatus = _RulesStatus()
+
+
+def _grants(rule: _Rule, verb: str, group: str, resource: str) -> bool:
+    sub = resource.partition("/")[2]
+    return (
+        not rule.resource_names
+        and bool({verb, "*"} & set(rule.verbs))
+        and bool({group, "*"} & set(rule.api_groups))
+        and bool({resource, "*", f"*/{sub}" if sub else "*"} & set(rule.resources))
+    )
+
+
+def may(api: Api, namespace: str, needs: Iterable[str]) -> dict[str, Tri]:
+    """Answers for needs like `create pods/exec` or `create jobs.batch@tools`. One rules review says yes to most; what
+    it does not name (other authorizers, rules by name) is asked one by one, over the same connection.
+    """
+    answers: dict[str, Tri] = {}
+    rules: dict[str, tuple[_Rule, ...]] = {}
+    for need in needs:
+        verb, _, rest = need.partition(" ")
+        rest, _, place = rest.partition("@")
+        where = place or namespace
+        name, _, sub = rest.partition("/")
+        plain, _, group = name.partition(".")
+        if where not in rules:
+            rules[where] = _rules(api, where)
+        if any(_grants(r, verb, group, f"{plain}/{sub}" if sub else plain) for r in rules[where]):
+            answers[need] = True
+        else:
+            answers[need] = api.may(verb, name, namespace=where, subresource=sub)
+    return answers
+
+
+def _rules(api: Api, namespace: str) -> tuple[_Rule, ...]:
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+    answer = _unless_refused(lambda: api.create("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", body))
+    try:
+        return msgspec.json.decode(answer or b"{}", type=_Rules).status.resource_rules
+    except msgspec.DecodeError:
+        return ()
+
+
+def _unless_refused(deed: Callable[[], T]) -> T | None:
+    """None where the server said no. Not reaching it is an error still."""
+    try:
+        return deed()
+    except RefusedError as error:
+        _log.info("unknown: %s", error)
+        return None
+
+
+def _cheap(api: Api, target: Target) -> Facts:
+    facts = Facts()
+    if target.namespace and not target.is_node:
+        facts = replace(facts, may=may(api, target.namespace, rights.EXEC), enforce=enforced(api, target.namespace))
+    if target.node:
+        node = _unless_refused(lambda: api.get_as(f"/api/v1/nodes/{target.node}", Node))
+        if node:
+            facts = _of_node(facts, node)
+    return facts
+
+
+def enforced(api: Api, namespace: str) -> str | None:
+    """The pod security level the namespace enforces; None: not readable. Without a label it is the cluster's default,
+    nearly always privileged, so that is the answer.
+    """
+    found = _unless_refused(lambda: api.get_as(f"/api/v1/namespaces/{namespace}", Workload))
+    return found.metadata.labels.get(admission.LABEL, "privileged") if found else None
+
+
+def _of_node(facts: Facts, node: Node) -> Facts:
+    labels, taints = node.metadata.labels, node.spec.taints
+    virtual = labels.get("type") == "virtual-kubelet" or any(t.key.startswith(_VIRTUAL) for t in taints)
+    return replace(
+        facts,
+        node_arch=labels.get("kubernetes.io/arch", "") or node.status.node_info.architecture,
+        node_os=labels.get("kubernetes.io/os", "") or node.status.node_info.operating_system,
+        node_tainted=node.spec.unschedulable or any(t.effect in ("NoSchedule", "NoExecute") for t in taints),
+        node_virtual=virtual,
+    )
+
+
+# What the larger footprints need
+
+
+def _dear(api: Api, request: CaptureRequest, target: Target, facts: Facts) -> Facts:
+    needs = list(nsenter.needs(request, target)) if request.helper.image else []
+    tried: dict[str, str | None] = {}
+    if not target.is_node:
+        needs += rights.EPHEMERAL
+    answers = {**facts.may, **may(api, target.namespace, needs)}
+    if not target.is_node and request.method in ("auto", "ephemeral") and answers.get(rights.EPHEMERAL[-1]):
+        tried |= _try_ephemeral(api, request, target, facts)
+    place = nsenter.namespace(request, target)
+    pods = next((n for n in needs if n.startswith("create pods") and "/" not in n), "")
+    if request.helper.image and target.node and pods and answers.get(pods):
+        body = helper.pod(request, target.node, "k8s-extcap-dry-run", "dry-run", privileged=request.helper.privileged)
+        tried |= _dry(admission.HELPER, lambda: api.create(f"/api/v1/namespaces/{place}/pods", body, dry_run=True))
+    return replace(facts, may=answers, dry_run={**facts.dry_run, **tried})
+
+
+def _dry(key: str, deed: Callable[[], Any]) -> dict[str, str | None]:
+    """The answer of a dry run: admitted, refused with its words, or nothing where a webhook does not support it."""
+    try:
+        deed()
+    except RefusedError as error:
+        if "dry run" in error.server_text.lower() or error.status not in (400, 403, 422):
+            return {}
+        return {key: error.server_text or error.sentence}
+    return {key: None}
+
+
+def _try_ephemeral(api: Api, request: CaptureRequest, target: Target, facts: Facts) -> dict[str, str | None]:
+    image, _ = ephemeral.image_of(request, target, facts)
+    path = f"{ephemeral.path(target)}/ephemeralcontainers"
+
+    def attempt(key: str, capabilities: tuple[str, ...]) -> dict[str, str | None]:
+        entry = ephemeral.entry("k8s-extcap-dry-run", image or "none", capabilities)
+        return _dry(key, lambda: api.patch(path, ephemeral.patch(entry), STRATEGIC, dry_run=True))
+
+    answers = attempt(admission.WITH_RAW, ("NET_RAW",))
+    if answers.get(admission.WITH_RAW):
+        answers |= attempt(admission.PLAIN, ())
+    return answers

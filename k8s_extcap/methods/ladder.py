@@ -1,0 +1,116 @@
+"""From small to large footprint: which method is taken, with the reason, and what would work where none is.
+
+`auto` stops at the ceiling of the option *May use*. Naming a method is consent to it, and so is picking a node.
+`copy` runs the application a second time and is taken only when named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from k8s_extcap.methods import copy, ephemeral, nsenter, resident, special, upload
+from k8s_extcap.methods.lookup import HOST_END
+from k8s_extcap.model.errors import MethodError, clip
+from k8s_extcap.model.plan import Facts, Plan, Target, Verdict
+from k8s_extcap.model.request import METHODS, CaptureRequest, MethodName, footprint
+
+
+class Method(Protocol):
+    def assess(self, request: CaptureRequest, target: Target, facts: Facts, /) -> Verdict: ...
+    def plan(
+        self, request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict, capture: str, /
+    ) -> Plan: ...
+
+
+TABLE: dict[MethodName, Method] = {
+    "resident": resident,
+    "upload": upload,
+    "ephemeral": ephemeral,
+    "nsenter": nsenter,
+    "copy": copy,
+}
+
+Failed = Mapping[MethodName, str]  # methods that were tried in this capture already, with what they said
+_REASON = 110  # characters of one method's reason beside others
+
+
+def assess(request: CaptureRequest, target: Target, facts: Facts, method: MethodName) -> Verdict:
+    why = special.obstacle(method, target, facts)
+    if not why and request.interface == HOST_END and method != "nsenter":
+        why = "the host end of a veth is reached from the node only"
+    return Verdict(method, False, why) if why else TABLE[method].assess(request, target, facts)
+
+
+def assess_all(request: CaptureRequest, target: Target, facts: Facts, failed: Failed | None = None) -> list[Verdict]:
+    """A verdict on each method, the smallest footprint first."""
+    tried = failed or {}
+    return [
+        Verdict(method, False, f"it was tried: {tried[method]}")
+        if method in tried
+        else assess(request, target, facts, method)
+        for method in METHODS
+    ]
+
+
+def candidates(request: CaptureRequest, target: Target) -> tuple[MethodName, ...]:
+    """The methods the user consented to."""
+    if request.method != "auto":
+        return (request.method,)
+    if target.is_node:
+        return ("nsenter",)
+    return tuple(m for m in METHODS if m != "copy" and footprint(m) <= footprint(request.allow))
+
+
+def choose(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> Verdict:
+    """The usable method of the smallest footprint among those consented to; "unknown" is worth a try. MethodError."""
+    allowed = candidates(request, target)
+    for verdict in verdicts:
+        if verdict.method in allowed and verdict.usable is not False:
+            return verdict
+    raise _none(target, verdicts, allowed)
+
+
+def plan(request: CaptureRequest, target: Target, facts: Facts, capture: str, failed: Failed | None = None) -> Plan:
+    """What will be done for this target: nothing was written anywhere yet. MethodError where nothing can be."""
+    verdicts = assess_all(request, target, facts, failed)
+    chosen = choose(request, target, verdicts)
+    made = TABLE[chosen.method].plan(request, target, facts, chosen, capture)
+    smaller = [v for v in verdicts if v.footprint < chosen.footprint and v.method in candidates(request, target)]
+    remark = special.remark(target)
+    words = [made.why, f"Note: {remark}." if remark else ""]
+    words += [f"Not {v.method}: {clip(v.sentence, _REASON)}." for v in smaller]
+    return Plan(made.method, target, made.steps, made.execs, clip(" ".join(w for w in words if w)), made.leaves)
+
+
+def _none(target: Target, verdicts: list[Verdict], allowed: tuple[MethodName, ...]) -> MethodError:
+    who = target.spoken()
+    beyond = [v for v in verdicts if v.method not in allowed and v.usable is not False and v.method != "copy"]
+    refused = [v for v in verdicts if v.method in allowed]
+    if beyond:
+        best = beyond[0]
+        reasons = " ".join(f"{v.method}: {clip(v.sentence, 70)}." for v in refused)
+        if footprint(best.method) < footprint(refused[0].method):
+            return MethodError(
+                f"Method {refused[0].method} cannot capture {who}: {clip(refused[0].sentence, 160)}. "
+                f"Method {best.method} would work: choose it, or 'auto'."
+            )
+        return MethodError(
+            f"Method {best.method} would capture {who} ({best.sentence}), but it leaves more than 'May use' allows: "
+            f"choose it with --allow {best.method}. {reasons}"
+        )
+    asking = next((v for v in refused if v.ask), None) or next((v for v in verdicts if v.ask), None)
+    if asking:
+        return MethodError(
+            f"No allowed method can capture {who}. Nearest is {asking.method}: {clip(asking.sentence, 140)}. It takes "
+            f"{asking.ask}."
+        )
+    return MethodError(
+        f"No allowed method can capture {who}. "
+        + " ".join(f"{v.method}: {clip(v.sentence, _REASON)}." for v in _distinct(refused))
+    )
+
+
+def _distinct(verdicts: list[Verdict]) -> list[Verdict]:
+    """One verdict for each sentence: a pod that has ended says so once."""
+    return list({v.sentence: v for v in reversed(verdicts)}.values())[::-1]

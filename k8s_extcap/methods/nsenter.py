@@ -1,0 +1,139 @@
+"""Method nsenter: a helper pod on the target's node enters its network namespace, whatever the runtime. Also the way
+to the packets of a node, and to the host end of a pod's veth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from k8s_extcap.methods import admission, guard, helper, lookup, own_stream, programs, rights, tcpdump
+from k8s_extcap.model.plan import Binary, ExecSpec, Facts, Plan, Step, Target, Verdict
+from k8s_extcap.model.request import CaptureRequest, MethodName
+
+NAME: MethodName = "nsenter"
+ASK_IMAGE = "an image with sh, dd and sha256sum in the option Helper image (--helper-image), which runs on the node"
+
+
+def namespace(request: CaptureRequest, target: Target) -> str:
+    return request.helper.namespace or target.namespace or "default"
+
+
+def needs(request: CaptureRequest, target: Target) -> tuple[str, ...]:
+    """All rights that are asked about; of `create jobs` and `create pods` one is enough."""
+    place = namespace(request, target)
+    at = "" if place == target.namespace else f"@{place}"
+    return tuple(
+        f"{need}{at}"
+        for need in (*rights.EXEC, "get pods", "list pods", "create jobs.batch", "delete jobs.batch", "create pods")
+    )
+
+
+def _as_pod(request: CaptureRequest, target: Target, facts: Facts) -> bool:
+    """A bare pod: only where Jobs may certainly not be created, or could not be deleted again."""
+    wanted = needs(request, target)
+    return any(facts.may.get(need) is False for need in wanted if "jobs.batch" in need)
+
+
+def _lacking(request: CaptureRequest, target: Target, facts: Facts) -> tuple[str, ...]:
+    wanted = needs(request, target)
+    plain = tuple(
+        n for n in wanted if "jobs.batch" not in n and not n.startswith("create pods@") and n != "create pods"
+    )
+    lacking = rights.missing(facts, plain)
+    if _as_pod(request, target, facts) and rights.missing(facts, tuple(n for n in wanted if n not in plain)):
+        pods = rights.missing(facts, tuple(n for n in wanted if n.startswith("create pods") and "/" not in n))
+        if pods:
+            lacking += rights.missing(facts, tuple(n for n in wanted if "jobs.batch" in n))
+    return lacking
+
+
+def _programs(facts: Facts) -> tuple[Binary, Binary] | str:
+    machine = next((c.machine for c in facts.containers.values() if c.machine), "")
+    capture = programs.find(facts, "tcpdump", machine)
+    enter = programs.find(facts, "nsx", machine)
+    if isinstance(capture, str):
+        return capture
+    return enter if isinstance(enter, str) else (enter, capture)
+
+
+def assess(request: CaptureRequest, target: Target, facts: Facts) -> Verdict:
+    if not request.helper.image:
+        return Verdict(NAME, False, "no image for the helper pod is configured", ASK_IMAGE)
+    if not target.node:
+        return Verdict(NAME, False, "it is not scheduled on a node yet")
+    lacking = _lacking(request, target, facts)
+    if lacking:
+        return Verdict(NAME, False, rights.spoken(lacking), rights.rule(lacking))
+    if facts.node_tainted and request.helper.tolerations == "none":
+        return Verdict(NAME, False, f"node {target.node} has taints", "the option Tolerations (--tolerations all)")
+    have = _programs(facts)
+    if isinstance(have, str):
+        return Verdict(NAME, False, have)
+    refusal = facts.dry_run.get(admission.HELPER)
+    if refusal:
+        ask = "a namespace that admits it in the option Helper namespace (--helper-namespace)"
+        policy = admission.refused(refusal, ask)
+        return Verdict(NAME, False, policy.sentence, policy.ask)
+    certain = True if admission.HELPER in facts.dry_run else None
+    return Verdict(NAME, certain, f"a helper pod on node {target.node} can enter its network")
+
+
+def _steps(request: CaptureRequest, target: Target, facts: Facts, name: str, capture: str) -> tuple[Step, ...]:
+    place = namespace(request, target)
+    pods = f"/api/v1/namespaces/{place}/pods"
+    privileged = request.helper.privileged
+    if _as_pod(request, target, facts):
+        what = f"helper pod {place}/{name} on node {target.node}"
+        body = helper.pod(request, target.node, name, capture, privileged=privileged)
+        make = Step("create", pods, what, name=name, body=body, undo=True)
+    else:
+        what = f"helper job {place}/{name} on node {target.node}"
+        body = helper.job(request, target.node, name, capture, privileged=privileged)
+        make = Step("create", f"/apis/batch/v1/namespaces/{place}/jobs", what, name=name, body=body, undo=True)
+    wait = Step(
+        "wait",
+        pods,
+        f"{what} runs",
+        container=helper.CONTAINER,
+        selector=f"{helper.CAPTURE_LABEL}={capture}",
+        timeout=request.connection.wait,
+    )
+    return make, wait
+
+
+def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict, capture: str) -> Plan:
+    """The exec's pod is "": the one that the wait step finds by its label."""
+    have = _programs(facts)
+    assert not isinstance(have, str)  # the verdict of the same facts said so
+    enter, program = (programs.upload(b, helper.FOLDER, capture) for b in have)
+    pod = target.pod
+    in_node = target.is_node or pod.spec.host_network
+    on_node = in_node or request.interface == lookup.HOST_END
+    asked = own_stream.leave_out(request, facts) if on_node else request
+    run = tcpdump.line(
+        replace(asked, buffer_kib=0),
+        program.path,
+        mode="ours",
+        nic=lookup.NIC,
+        buffer_kib=request.buffer_kib or tcpdump.RING_KIB,
+        drop_to_root=False,
+    )
+    who = lookup.NODE if in_node else lookup.ids(pod.metadata.uid, pod.metadata.annotations)
+    addresses = "" if in_node else " ".join(pod.ips)
+    words = ("sh", "-c", f'eval "${helper.ENTER}"', "enter", who, pod.container_id or "-", addresses)
+    spec = ExecSpec(
+        namespace=namespace(request, target),
+        pod="",
+        container=helper.CONTAINER,
+        command=guard.wrap((*words, request.interface, enter.path, *run.argv), (enter, program), tail=run.tail),
+        uploads=(enter, program),
+        settle=run.settle,
+        tail=run.tail,
+        nic=request.interface or ("" if in_node else "eth0"),
+    )
+    name = f"k8s-extcap-{capture}"
+    steps = _steps(request, target, facts, name, capture)
+    note = f"; {own_stream.sentence(facts)}" if on_node else ""
+    why = f"{target.spoken()}: {verdict.sentence}; it is deleted afterwards{note}."
+    leaves = f"nothing; if all clean-up fails, {steps[0].what} ends itself"
+    return Plan(NAME, target, steps, (spec,), why, leaves)
