@@ -283,11 +283,13 @@ class _Collect:
         self.err += data[: self.LIMIT - len(self.err)]
 
 
-async def run_exec(session: Session, command: Command, *, timeout: float = 10.0) -> Result:
-    """Runs a small command to its end. Errors as `open_exec`; RemoteError if it does not end in time."""
+async def run_exec(session: Session, command: Command, stdin: bytes = b"", *, timeout: float = 10.0) -> Result:
+    """Runs a small command to its end. Version 4 cannot close stdin: a command reads what it knows to come. Errors as `open_exec`; RemoteError if it does not end in time."""
     collect = _Collect()
     stream = await open_exec(session, command, collect)
     try:
+        if stdin:
+            await stream.upload(stdin)
         async with asyncio.timeout(timeout):
             await stream.ended
     except TimeoutError as error:

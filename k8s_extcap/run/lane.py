@@ -1,0 +1,83 @@
+"""The capture lane: what Wireshark starts with `--capture`. Silence on success, one sentence on stderr otherwise.
+
+First the FIFO, then the heavy imports, then the cluster: the host waits for the FIFO (4.0 for ever), and a capture
+that fails must have opened it all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import sys
+
+from k8s_extcap.edge import log
+from k8s_extcap.edge.fifo import Sink, open_fifo
+from k8s_extcap.model.errors import ExtcapError, UsageError
+from k8s_extcap.run.stop import Stop, watch_parent, watch_signals
+from k8s_extcap.wireshark import argv as arguments
+
+_log = logging.getLogger(__name__)
+
+SHOWN = 1000  # bytes of stderr; Wireshark shows the first 1,024
+
+
+def main(argv: list[str]) -> int:
+    """Runs one capture for the host. The exit code is for people who read logs: the host ignores it."""
+    invocation = arguments.parse(argv)
+    log.start(invocation.values.get("log-file", ""), invocation.values.get("log-level", "info"))
+    code = asyncio.new_event_loop().run_until_complete(_lane(invocation))
+    # A thread that still waits for a cluster would hold the process; what it made is in the journal. The exit
+    # functions remove the certificate files that the kubernetes library decoded.
+    atexit._run_exitfuncs()  # noqa: SLF001 (there is no public way to run them and yet not wait for threads)
+    logging.shutdown()
+    os._exit(code)
+
+
+async def _lane(invocation: arguments.Invocation) -> int:
+    stop = Stop()
+    watch_signals(stop)
+    parent = asyncio.create_task(watch_parent(stop))
+    sink: Sink | None = None
+    try:
+        if not invocation.fifo:
+            raise UsageError("A capture needs --fifo, which Wireshark passes; people use 'k8s-extcap capture'.")
+        sink = await open_fifo(invocation.fifo)
+        await _capture(invocation, sink, stop)
+    except ExtcapError as error:
+        _log.error("%s", error, exc_info=error)
+        say(error.sentence)
+        return error.exit_code
+    except Exception as error:
+        _log.critical("unexpected", exc_info=error)
+        say(
+            f"k8s-extcap met an error it does not know ({type(error).__name__}: {error}). The log has the details: "
+            f"{log.default_file()}"
+        )
+        return 70  # EX_SOFTWARE of sysexits.h
+    finally:
+        parent.cancel()
+        if sink:
+            sink.close()
+    return 0
+
+
+async def _capture(invocation: arguments.Invocation, sink: Sink, stop: Stop) -> None:
+    # The heavy half, imported when the FIFO is open.
+    from k8s_extcap.run.capture import capture
+    from k8s_extcap.run.request import from_invocation
+
+    await capture(from_invocation(invocation), sink, stop)
+
+
+def say(sentence: str) -> None:
+    """To the host's error dialog. stderr may be gone with a crashed host."""
+    try:
+        os.write(2, sentence.encode("utf-8", "replace")[:SHOWN] + b"\n")
+    except OSError:
+        _log.info("nobody reads stderr")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

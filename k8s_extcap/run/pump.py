@@ -1,0 +1,119 @@
+"""From the exec stream to the sink: whole records, back-pressure, limits and the rate ceiling."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from k8s_extcap.edge.fifo import Sink
+from k8s_extcap.model.request import Limits
+from k8s_extcap.wire.pcap import Header, Reader
+
+_log = logging.getLogger(__name__)
+
+BATCH = 262144  # bytes gathered at most before they are handed on; the pipe takes four of them
+BURST = 1.0  # seconds of the rate ceiling that may come at once
+
+
+class Valve(Protocol):
+    """The source's tap: an exec stream."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class Pump:
+    """Takes stdout as it comes, writes whole records. Paused while the sink is full or the rate ceiling is reached;
+    the loop itself never blocks, so that signs of life go on.
+
+    `on_header(header) -> bytes` gives what stands before the first packet of this source. `on_full` is called once
+    when a limit is reached.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        limits: Limits,
+        *,
+        pcapng: bool,
+        interface: int,
+        on_header: Callable[[Header], bytes],
+        on_full: Callable[[], None],
+    ) -> None:
+        self._sink = sink
+        self._rate = limits.rate
+        self.reader = Reader(pcapng=pcapng, interface=interface, limit=limits.packets, octets=limits.bytes)
+        self._on_header = on_header
+        self._on_full = on_full
+        self._batch = bytearray()
+        self._started = False
+        self._reported_full = False
+        self._credit = float(limits.rate) * BURST
+        self._stamp = time.monotonic()
+        self._timer: asyncio.TimerHandle | None = None
+        self.valve: Valve | None = None
+        self.slowed = 0.0  # seconds spent waiting for the rate ceiling
+
+    def take(self, data: memoryview, *, last: bool) -> None:
+        self._batch += data
+        if last or len(self._batch) >= BATCH:
+            self._convert()
+
+    def _convert(self) -> None:
+        batch, self._batch = self._batch, bytearray()
+        if self.reader.full:
+            return
+        out = self.reader.feed(batch)
+        header = self.reader.header
+        if header is not None and not self._started:
+            self._started = True
+            out = self._on_header(header) + out
+        self._sink.put(out)
+        if self.reader.full and not self._reported_full:
+            self._reported_full = True
+            self._on_full()
+        self._brake(len(out))
+
+    def _brake(self, written: int) -> None:
+        if self._sink.pending:
+            self._pause()
+        if not self._rate:
+            return
+        now = time.monotonic()
+        self._credit = min(self._rate * BURST, self._credit + (now - self._stamp) * self._rate) - written
+        self._stamp = now
+        if self._credit < 0 and self._timer is None:
+            wait = -self._credit / self._rate
+            self.slowed += wait
+            self._pause()
+            self._timer = asyncio.get_running_loop().call_later(wait, self._rate_over)
+
+    def _pause(self) -> None:
+        if self.valve:
+            self.valve.pause()
+
+    def _rate_over(self) -> None:
+        self._timer = None
+        self.resume()
+
+    def resume(self) -> None:
+        """The sink has room again, or the ceiling's pause is over: goes on when neither holds."""
+        if not self._sink.pending and self._timer is None and self.valve:
+            self.valve.resume()
+
+    def free(self) -> None:
+        """The capture ends: what is left is read without a ceiling."""
+        self._rate = 0
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        self.resume()
+
+    def finish(self) -> None:
+        """The stream is over: hands on what is whole. NotCaptureError if it never was a capture."""
+        if self._batch:
+            self._convert()
+        self.reader.end()

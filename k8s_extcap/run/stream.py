@@ -1,0 +1,214 @@
+"""One exec that carries packets: uploads, signs of life, the pump, the ordered end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from k8s_extcap import payload
+from k8s_extcap.kube.connect import Session
+from k8s_extcap.kube.exec import Command, ExecStream, open_exec
+from k8s_extcap.methods import guard, tcpdump
+from k8s_extcap.model.errors import ConnectError, ExtcapError, RemoteError, StreamError, clip
+from k8s_extcap.model.plan import ExecSpec, Target
+from k8s_extcap.model.request import CaptureRequest
+from k8s_extcap.run.pump import Pump
+from k8s_extcap.run.stop import Stop
+from k8s_extcap.wire.pcap import NotCaptureError
+
+_log = logging.getLogger(__name__)
+
+DRAIN = 1.5  # seconds for the remote side to hand over its last packets: the whole end has two
+WORDS = 4096  # bytes kept of what the far side says on stderr
+INTERRUPTED = (
+    129,
+    130,
+    138,
+    140,
+    142,
+    143,
+)  # a wait broken by the guard's own signals; 128 + HUP INT USR1 USR2 ALRM TERM
+
+
+class RemoteStream:
+    """Runs `spec` until it ends or `stop` is requested. Raises what went wrong; a wanted end raises nothing."""
+
+    def __init__(
+        self, session: Session, spec: ExecSpec, target: Target, request: CaptureRequest, pump: Pump, stop: Stop
+    ) -> None:
+        self._session = session
+        self._spec = spec
+        self._request = request
+        self._pump = pump
+        self._stop = stop
+        self._where = f"container {spec.container or '(default)'} of {target.spoken()}"
+        self._ready = asyncio.Event()
+        self._needs: asyncio.Queue[str] = asyncio.Queue()
+        self._line = b""
+        self._words: list[str] = []
+        self._code: int | None = None
+        self._bad = ""
+        self.statistics = tcpdump.Statistics()
+        self.on_first: Callable[[], None] = lambda: None
+        self._stream: ExecStream | None = None
+
+    # the exec calls these
+
+    def stdout(self, data: memoryview, last: bool, /) -> None:
+        if data:
+            self._pump.take(data, last=last)
+        elif last:
+            self._pump.take(data, last=True)
+
+    def stderr(self, data: bytes, /) -> None:
+        *lines, self._line = (self._line + data).split(b"\n")
+        self._line = self._line[-WORDS:]
+        for line in lines:
+            self._hear(line.decode("utf-8", "replace").strip())
+
+    def _hear(self, line: str) -> None:
+        if line.startswith(guard.MARK):
+            word, _, rest = line.removeprefix(guard.MARK).partition(" ")
+            if word == "need":
+                self._needs.put_nowait(rest)
+            elif word == "ready":
+                self._ready.set()
+            elif word == "bad":
+                self._bad = rest
+            elif word.startswith("rc="):
+                self._code = int(word[3:]) if word[3:].isdigit() else None
+        elif not tcpdump.count(line, self.statistics) and not tcpdump.noise(line):
+            _log.info("%s says: %s", self._where, clip(line))
+            if sum(map(len, self._words)) < WORDS:
+                self._words.append(line)
+
+    # ours
+
+    async def run(self) -> None:
+        spec = self._spec
+        stream = await open_exec(self._session, Command(spec.namespace, spec.pod, spec.container, spec.command), self)
+        self._stream = stream
+        self._pump.valve = stream
+        _log.info("exec in %s: protocol %s", self._where, stream.protocol)
+        tasks = [asyncio.create_task(self._feed(stream)), asyncio.create_task(self._stop.wait())]
+        try:
+            await asyncio.wait([stream.ended, *tasks[1:]], return_when=asyncio.FIRST_COMPLETED)
+            if not stream.ended.done():
+                await self._end(stream)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            stream.abort()
+        self._judge(stream)
+
+    async def _feed(self, stream: ExecStream) -> None:
+        """Files and the tail when asked for, then signs of life. A stream that never gets ready is a failure."""
+        try:
+            async with asyncio.timeout(self._request.connection.wait):
+                expected = len(self._spec.uploads) + bool(self._spec.tail)
+                for _ in range(expected):
+                    need = await self._needs.get()
+                    await stream.upload(self._answer(need))
+                await self._ready.wait()
+        except TimeoutError:
+            stream.failure = stream.failure or StreamError(
+                f"The command in {self._where} did not start within {self._request.connection.wait:.0f} s. The node "
+                "may be overloaded or its container runtime stuck; try again, or another pod."
+            )
+            stream.abort()
+            return
+        except ExtcapError as error:
+            stream.failure = error
+            stream.abort()
+            return
+        while True:
+            await asyncio.sleep(guard.INTERVAL)
+            stream.send(guard.STAT if self._pump.reader.header else guard.BEAT)
+
+    def _answer(self, need: str) -> bytes:
+        if need == "-":
+            return self._spec.tail.encode() + b"\n"
+        for upload in self._spec.uploads:
+            if upload.path == need:
+                return _content(upload.file)
+        raise RemoteError(f"{self._where} asked for a file that was not offered ('{clip(need, 60)}').")
+
+    async def _end(self, stream: ExecStream) -> None:
+        """Stop, then read on until the status has come: what tcpdump had is not lost."""
+        self._pump.free()
+        if self._ready.is_set():
+            if self._spec.settle and self._stop.asked:
+                await asyncio.sleep(self._spec.settle)
+            stream.send(guard.STOP)
+            try:
+                async with asyncio.timeout(DRAIN):
+                    await stream.ended
+            except TimeoutError:
+                _log.warning("%s did not end within %s s of stop", self._where, DRAIN)
+        stream.close_stdin()
+
+    def _judge(self, stream: ExecStream) -> None:
+        """Why it ended. Everything is well if we asked for it; else the far side's words decide."""
+        if self._line:
+            self._hear(self._line.decode("utf-8", "replace").strip())
+            self._line = b""
+        try:
+            if stream.failure:
+                raise stream.failure
+            self._pump.finish()
+        except NotCaptureError as error:
+            if not self._stop.requested:
+                raise self._failure(stream, error.text) from error
+        if self._stop.requested:
+            return
+        raise self._failure(stream, "")
+
+    def _failure(self, stream: ExecStream, printed: str) -> ExtcapError:
+        said = "; ".join(self._words[-4:]) or printed
+        end = stream.exit
+        if self._bad:
+            return RemoteError(
+                f"The upload to {self._where} arrived damaged ({clip(self._bad, 80)}): its length or digest was wrong. "
+                "Try again; if it repeats, use the method ephemeral."
+            )
+        if end is None and self._code is None:
+            if stream.frozen:
+                return StreamError(
+                    f"The stream from {self._where} is frozen (no answer for 15 s): the network, a proxy or the node."
+                )
+            return StreamError(
+                f"The stream from {self._where} was cut after {self._pump.reader.packets} packets. The pod, its node "
+                "or a proxy may have gone; start the capture again."
+            )
+        if printed and not self._words:
+            return RemoteError(f"{self._where} sent something that is no capture: '{clip(printed, 200)}'.")
+        code = self._code if self._code is not None else (end.code if end else None)
+        if code is None and end is not None:
+            return started(self._where, end.message)
+        if code == 0:
+            return StreamError(
+                f"tcpdump in {self._where} ended by itself after {self._pump.reader.packets} packets. {said}"
+            )
+        return tcpdump.failure(said, code, self._where, self._request)
+
+
+def _content(file: str) -> bytes:
+    """A program of the payload by its file's name, "tcpdump-amd64"; its digest has been checked."""
+    name, _, arch = file.rpartition("-")
+    found = payload.find(name, arch)
+    if isinstance(found, payload.Missing):
+        raise RemoteError(found.reason)
+    return found.content
+
+
+def started(where: str, message: str) -> ExtcapError:
+    """The runtime could not start the command (InternalError on the status channel)."""
+    if "executable file not found" in message or "no such file or directory" in message:
+        return RemoteError(f"There is no shell in {where}. Use the method ephemeral, which brings its own container.")
+    if "permission denied" in message.lower():
+        return RemoteError(f"The shell in {where} may not be started (permission denied). Use the method ephemeral.")
+    if "not running" in message or "not found" in message:
+        return StreamError(f"The {where} stopped: {clip(message, 160)}")
+    return ConnectError(f"The node could not start a command in {where}: {clip(message, 220)}")
