@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from k8s_extcap import payload
 from k8s_extcap.kube.api import STRATEGIC, Api
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.kube.exec import Command, open_exec
@@ -31,18 +32,21 @@ CONTAINERS = 4  # looked into at the same time; each is an exec of 60-100 ms
 _VIRTUAL = ("virtual-kubelet.io/", "azure.com/aci")  # taints of virtual nodes
 
 
-async def gather(session: Session, request: CaptureRequest, target: Target, binaries: dict[str, Binary]) -> Facts:
+async def gather(session: Session, request: CaptureRequest, target: Target) -> Facts:
     """All facts that choosing a method for this target needs. What the larger footprints need is asked only when no
     smaller method would do. ConnectError, CredentialError.
     """
-    api = session.api
-    known = asyncio.to_thread(_cheap, api, target)
-    looks = [look(session, request, target, name) for name in _candidates(target)]
-    cheap, *inside = await asyncio.gather(known, *looks)
-    facts = replace(cheap, containers={c.name: c for c in inside}, binaries=binaries, api_port=_port(session.server))
+    looks = asyncio.gather(*(look(session, request, target, name) for name in _candidates(target)))
+    facts = await asyncio.to_thread(_cheap, session.api, target)
+    inside = {c.name: c for c in await looks}
+    facts = replace(facts, containers=inside, binaries=_binaries(), api_port=_port(session.server))
     if _enough(request, target, facts):
         return facts
-    return await asyncio.to_thread(_dear, api, request, target, facts)
+    return await asyncio.to_thread(_dear, session.api, request, target, facts)
+
+
+def _binaries() -> dict[str, Binary]:
+    return {row.file: Binary(row.file, row.size, row.sha256) for row in payload.listed()}
 
 
 def _port(server: str) -> int:

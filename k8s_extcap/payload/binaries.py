@@ -55,6 +55,12 @@ def _rows(folder: Traversable) -> tuple[_Row, ...] | Missing:
         return Missing(f"The list of uploadable programs is damaged ({folder}/manifest.json): {_REPAIR}.")
 
 
+def listed(folder: Traversable | None = None) -> tuple[_Row, ...]:
+    """What the manifest lists (name, arch, file, size, digest), unread; nothing where there is no payload."""
+    rows = _rows(folder or _folder())
+    return () if isinstance(rows, Missing) else rows
+
+
 def arches(name: str = "tcpdump", folder: Traversable | None = None) -> tuple[str, ...]:
     """The processors that this installation has program `name` for, under Kubernetes' names."""
     rows = _rows(folder or _folder())
