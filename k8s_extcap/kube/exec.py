@@ -284,7 +284,10 @@ class _Collect:
 
 
 async def run_exec(session: Session, command: Command, stdin: bytes = b"", *, timeout: float = 10.0) -> Result:
-    """Runs a small command to its end. Version 4 cannot close stdin: a command reads what it knows to come. Errors as `open_exec`; RemoteError if it does not end in time."""
+    """Runs a small command to its end. Version 4 cannot close stdin: a command reads what it knows to come.
+
+    Errors as `open_exec`; RemoteError if it does not end in time.
+    """
     collect = _Collect()
     stream = await open_exec(session, command, collect)
     try:

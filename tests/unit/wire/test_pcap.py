@@ -1,0 +1,131 @@
+"""pcap in any cutting -> the same whole records; read back by a reader that shares nothing with the writer."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import struct
+
+import pcapng
+import pcapng.blocks
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from k8s_extcap.wire.blocks import Interface, Section
+from k8s_extcap.wire.pcap import LARGEST, NotCaptureError, Reader
+
+Packet = tuple[int, int, bytes, int]  # seconds, fraction, data, original length
+
+
+def pcap(packets: list[Packet], *, order: str = "<", nano: bool = False, link: int = 1) -> bytes:
+    magic = 0xA1B23C4D if nano else 0xA1B2C3D4
+    out = struct.pack(order + "IHHiIII", magic, 2, 4, 0, 0, 262144, link)
+    for seconds, fraction, data, original in packets:
+        out += struct.pack(order + "IIII", seconds, fraction, len(data), original) + data
+    return out
+
+
+packets_ = st.lists(
+    st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 999_999), st.binary(max_size=80), st.integers(0, 2**32 - 1)),
+    max_size=12,
+)
+
+
+def feed(reader: Reader, data: bytes, cuts: list[int]) -> bytes:
+    marks = [0, *sorted(min(c, len(data)) for c in cuts), len(data)]
+    return b"".join(reader.feed(data[a:b]) for a, b in itertools.pairwise(marks))
+
+
+@given(packets_, st.lists(st.integers(0, 1500), max_size=10), st.sampled_from("<>"), st.booleans())
+@settings(max_examples=300)
+def test_any_cutting_gives_the_same(packets: list[Packet], cuts: list[int], order: str, nano: bool) -> None:
+    data = pcap(packets, order=order, nano=nano)
+    for pcapng_out in (True, False):
+        whole, cut = Reader(pcapng=pcapng_out), Reader(pcapng=pcapng_out)
+        assert feed(cut, data, cuts) == whole.feed(data)
+        assert cut.packets == len(packets)
+        assert cut.octets == sum(len(p[2]) for p in packets)
+        if not pcapng_out:
+            assert feed(Reader(pcapng=False), data, cuts) == data
+
+
+@given(packets_, st.sampled_from("<>"), st.booleans())
+def test_an_independent_reader_sees_the_same_packets(packets: list[Packet], order: str, nano: bool) -> None:
+    reader = Reader(pcapng=True)
+    body = reader.feed(pcap(packets, order=order, nano=nano))
+    assert reader.header is not None
+    digits = 9 if nano else 6
+    assert reader.header.digits == digits
+    section = Section("test", "", (Interface("if", "text", "tcp", 1, 262144, digits),))
+    blocks = [
+        b for b in pcapng.FileScanner(io.BytesIO(section.start() + body)) if isinstance(b, pcapng.blocks.EnhancedPacket)
+    ]
+    assert [(b.packet_data, b.packet_len) for b in blocks] == [(p[2], p[3]) for p in packets]
+    ticks = [(b.timestamp_high << 32) + b.timestamp_low for b in blocks]
+    assert ticks == [p[0] * 10**digits + p[1] for p in packets]
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_garbage_ends_in_one_documented_error(data: bytes) -> None:
+    reader = Reader(pcapng=True)
+    text = ""
+    try:
+        reader.feed(data)
+        reader.end()
+    except NotCaptureError as error:
+        text = error.text
+    assert len(text) <= 200
+    assert text.isprintable()
+
+
+@given(st.binary(max_size=400))
+def test_garbage_after_a_good_header(data: bytes) -> None:
+    reader = Reader(pcapng=True)
+    try:
+        out = reader.feed(pcap([]) + data)
+    except NotCaptureError as error:
+        out = error.text.encode()
+    assert len(out) <= 3 * len(data) + 200
+
+
+def test_text_instead_of_a_capture_is_the_message() -> None:
+    with pytest.raises(NotCaptureError) as caught:
+        Reader(pcapng=True).feed(b"sh: tcpdump: not found\n\x1b[31mred")
+    assert caught.value.text == "sh: tcpdump: not found [31mred"
+
+
+def test_the_limit_cuts_after_that_many_packets() -> None:
+    data = pcap([(1, 2, b"abcd", 4)] * 10)
+    reader = Reader(pcapng=False, limit=3)
+    out = reader.feed(data)
+    assert reader.full
+    assert len(out) == 24 + 3 * 20
+    assert reader.feed(data[24:]) == b""
+    assert reader.packets == 3
+
+
+def test_the_limit_of_bytes_ends_with_the_packet_that_reaches_it() -> None:
+    reader = Reader(pcapng=True, octets=5)
+    reader.feed(pcap([(1, 2, b"abcd", 4)] * 10))
+    assert (reader.packets, reader.octets, reader.full) == (2, 8, True)
+
+
+def test_a_packet_larger_than_any_is_damage() -> None:
+    record = struct.pack("<IIII", 0, 0, LARGEST + 1, LARGEST + 1)
+    with pytest.raises(NotCaptureError):
+        Reader(pcapng=True).feed(pcap([]) + record)
+
+
+def test_a_short_beginning_is_no_capture() -> None:
+    reader = Reader(pcapng=True)
+    assert reader.feed(b"\xd4\xc3") == b""
+    with pytest.raises(NotCaptureError):
+        reader.end()
+
+
+def test_the_check_sequence_bits_are_no_link_type() -> None:
+    reader = Reader(pcapng=True)
+    reader.feed(pcap([], link=1 | 0xF4000000))
+    assert reader.header is not None
+    assert reader.header.link_type == 1
