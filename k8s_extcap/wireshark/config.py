@@ -62,15 +62,15 @@ def argument(option: Option, value: str, parent: str) -> str:
     return line + "{save=false}" if parent == "gui" else line
 
 
-def values(option: Option, pairs: list[tuple[str, str]], chosen: str, limit: int) -> list[str]:
+def values(option: Option, pairs: list[tuple[str, str]], chosen: str, limit: int, more: int = 0) -> list[str]:
     """The `value` lines of a selector: at most `limit`, the rest counted in one more; `chosen` is preselected, and
-    offered although the cluster does not list it (any more).
+    offered although the cluster does not list it (any more). `more` were not even fetched.
     """
     known = [value for value, _ in pairs]
     if chosen and chosen not in known:
         pairs = [*pairs, (chosen, chosen)]
-    left = len(pairs) - limit
-    if left > 0:
+    left = max(0, len(pairs) - limit) + more
+    if left:
         kept = pairs[:limit]
         if chosen and chosen not in [value for value, _ in kept]:
             kept[-1] = next(pair for pair in pairs if pair[0] == chosen)

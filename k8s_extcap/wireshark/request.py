@@ -115,13 +115,7 @@ def to_request(name: Name, values: dict[str, str], filter: str = "") -> CaptureR
         output=cast("Literal['pcapng', 'pcap']", given.choice("output")),
         comment=given.text("comment"),
         metadata=tuple(what for what in ("who", "where", "labels") if given.switch(f"add-{what}")),
-        connection=Connection(
-            kubeconfig=given.text("kubeconfig"),
-            context=context,
-            proxy=_proxy(given.text("proxy")),
-            timeout=given.seconds("timeout"),
-            wait=given.seconds("wait"),
-        ),
+        connection=_connection(given, context),
     )
 
 
@@ -131,6 +125,22 @@ def settle(request: CaptureRequest, namespace: str) -> CaptureRequest:
     if name.namespace or name.kind == "node":
         return request
     return replace(request, target=Name(name.kind, namespace, name.name, name.container, name.alias, name.digest))
+
+
+def connection_of(values: dict[str, str]) -> Connection:
+    """Only the connection: for questions that come before there is a target."""
+    given = _Values(values)
+    return _connection(given, given.text("context"))
+
+
+def _connection(given: _Values, context: str) -> Connection:
+    return Connection(
+        kubeconfig=given.text("kubeconfig"),
+        context=context,
+        proxy=_proxy(given.text("proxy")),
+        timeout=given.seconds("timeout"),
+        wait=given.seconds("wait"),
+    )
 
 
 def log_of(values: dict[str, str]) -> tuple[str, str]:
