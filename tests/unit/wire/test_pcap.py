@@ -27,7 +27,7 @@ def pcap(packets: list[Packet], *, order: str = "<", nano: bool = False, link: i
 
 
 packets_ = st.lists(
-    st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 999_999), st.binary(max_size=80), st.integers(0, 2**32 - 1)),
+    st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 999_999), st.binary(max_size=80), st.integers(1, 2**32 - 1)),
     max_size=12,
 )
 
