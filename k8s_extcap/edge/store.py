@@ -48,8 +48,8 @@ def path() -> str:
 def load(cluster: str, name: Name) -> dict[str, str]:
     """What is remembered for an interface, by call. Nothing where the file cannot be read: the dialog must open."""
     try:
-        records = read()
-    except (OSError, ConfigError):
+        records = parse(folders.read(path(), LIMIT).decode("utf-8", "replace"))
+    except ConfigError:
         return {}
     return _merged(records, _layers(records, cluster, name))
 
@@ -161,14 +161,6 @@ def _unescape(text: str) -> str:
     for plain, escaped in reversed(_ESCAPES):
         text = text.replace(escaped, plain)
     return text
-
-
-def read() -> dict[Key, Record]:
-    try:
-        with open(path(), "rb") as file:  # noqa: PTH123  pathlib is not for the hot lane
-            return parse(file.read(LIMIT).decode("utf-8", "replace"))
-    except FileNotFoundError:
-        return {}
 
 
 def _layers(records: dict[Key, Record], cluster: str, name: Name, owner: str = "") -> list[Key]:

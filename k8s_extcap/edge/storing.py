@@ -21,7 +21,7 @@ def change(deed: Callable[[dict[store.Key, store.Record], int], None]) -> None:
     try:
         folders.ensure(folders.state())
         with _alone():
-            records = store.read()
+            records = _read()
             deed(records, int(time.time()))
             _replace(store.path(), store.render(records).encode("utf-8", "replace"))
     except OSError as error:
@@ -29,6 +29,14 @@ def change(deed: Callable[[dict[store.Key, store.Record], int], None]) -> None:
             f"The options could not be remembered in {store.path()} ({error.strerror}). Make the folder writable, "
             "or choose Remember for: this start."
         ) from error
+
+
+def _read() -> dict[store.Key, store.Record]:
+    """Unlike `store.load` an unreadable file is an error here: what could not be read must not be replaced."""
+    try:
+        return store.parse(Path(store.path()).read_bytes().decode("utf-8", "replace"))
+    except FileNotFoundError:
+        return {}
 
 
 @contextmanager
