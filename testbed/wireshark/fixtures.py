@@ -1,14 +1,18 @@
-"""pytest fixtures: `tshark` for every version, `tshark_native` for the machine's own."""
+"""pytest fixtures: `tshark` and `gui` for every version, `tshark_native` for the machine's own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 
 import pytest
 
-from testbed.wireshark import build, release, room
-from testbed.wireshark.desk import desk
+from testbed.wireshark import build, display, release, room
+from testbed.wireshark.desk import Desk, desk
 from testbed.wireshark.tshark import Tshark
+from testbed.wireshark.window import Window, window
 
 
 def enter(version: str) -> room.Room:
@@ -17,6 +21,8 @@ def enter(version: str) -> room.Room:
         return there
     if reason := room.missing():
         pytest.skip(f"No Wireshark {version}: it is not this machine's own, and {reason}.")
+    if os.environ.get("K8S_EXTCAP_BUILD") == "no":  # the fast suite builds nothing; a build may be going on beside it
+        pytest.skip(f"Wireshark {version} is not made yet: python -m testbed.wireshark make {version}")
     return build.make(version)
 
 
@@ -35,3 +41,41 @@ def tshark_native() -> Iterator[Tshark]:
         pytest.skip("tshark is not installed on this machine.")
     with desk(enter(own)) as fresh:
         yield Tshark(fresh)
+
+
+@contextmanager
+def gui_desk(version: str) -> Iterator[Desk]:
+    """A fresh desk for a window of that version, or a skip that says what is missing."""
+    if packages := display.missing():
+        pytest.skip(f"No Wireshark window on this machine: apt-get install {packages}")
+    room = enter(version)
+    if not room.has("wireshark"):
+        pytest.skip(f"No Wireshark {version} window: only its tshark is installed. apt-get install wireshark")
+    with desk(room) as fresh:
+        yield fresh
+
+
+@dataclass(frozen=True)
+class Gui:
+    """`desk` is set up first (an extcap, files, preferences); `open` starts Wireshark, which ends with the test."""
+
+    desk: Desk
+    stack: ExitStack
+
+    @property
+    def version(self) -> str:
+        return self.desk.version
+
+    def offline(self) -> Gui:
+        """The same desk in a network with nothing but `lo`."""
+        return replace(self, desk=replace(self.desk, offline=True))
+
+    def open(self, *args: str, env: Mapping[str, str] | None = None) -> Window:
+        return self.stack.enter_context(window(self.desk, *args, env=env))
+
+
+@pytest.fixture(params=[pytest.param(version, marks=pytest.mark.gui) for version in release.versions()])
+def gui(request: pytest.FixtureRequest) -> Iterator[Gui]:
+    """Each Wireshark window in turn."""
+    with gui_desk(request.param) as fresh, ExitStack() as stack:
+        yield Gui(fresh, stack)
