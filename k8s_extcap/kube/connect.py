@@ -65,6 +65,7 @@ class Session:
     proxy: str
     user_agent: str
     timeout: float
+    connection: Connection  # as it was asked for: how another process of ours gets the same session again
 
     def __repr__(self) -> str:
         return f"Session({self.context!r}, {self.server!r})"
@@ -224,6 +225,7 @@ def _session(settings: Any, context: Context, connection: Connection, capture: s
         proxy=proxy,
         user_agent=agent,
         timeout=connection.timeout,
+        connection=connection,
     )
 
 
