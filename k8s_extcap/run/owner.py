@@ -1,0 +1,73 @@
+"""Who made something: user, machine, boot and process, so that only its maker's heirs ever undo it.
+
+The start time tells a process from a later one of the same number, the boot id from one before a restart.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+ANNOTATION = "k8s-extcap/owner"
+
+
+def boot() -> str:
+    """Changes with each start of the machine; "" where the system does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def started(pid: int) -> str:
+    """When process `pid` started, in the system's own words; "" if there is no such process (or a zombie only)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if fields[0] in "ZX" else fields[19]  # proc(5): state is field 3, starttime field 22
+    except (FileNotFoundError, ProcessLookupError):
+        if Path("/proc/self/stat").exists():
+            return ""
+    except (OSError, IndexError):
+        return ""
+    told = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return " ".join(told.stdout.split())
+
+
+def me(pid: int = 0) -> str:
+    """`user@machine/boot/pid-start` of this process, as objects of ours carry it."""
+    number = pid or os.getpid()
+    return f"{place()}/{boot()}/{number}-{started(number)}"
+
+
+def place() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's uid without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
+
+
+def is_ours(owner: str) -> bool:
+    """Made by this user on this machine, by whatever process."""
+    return owner.startswith(place() + "/")
+
+
+def alive(owner: str) -> bool:
+    """Whether the process that `owner` names still runs. Only for owners that are ours."""
+    _, _, rest = owner.removeprefix(place()).partition("/")
+    their_boot, _, process = rest.partition("/")
+    pid, _, start = process.partition("-")
+    if their_boot != boot() or not pid.isdigit():
+        return False
+    return bool(start) and started(int(pid)) == start
+
+
+def stamped(body: dict[str, Any]) -> dict[str, Any]:
+    """The object with this process as its owner."""
+    meta = body.get("metadata", {})
+    notes = {**meta.get("annotations", {}), ANNOTATION: me()}
+    return {**body, "metadata": {**meta, "annotations": notes}}
