@@ -7,12 +7,20 @@ caches outside the checkout: from warm caches each takes seconds.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+
+from testbed.cluster import state
+from testbed.cluster.bed import default_bed
+from testbed.cluster.up import why_not
+from testbed.wireshark import room
 
 # Below everything a person does on this machine, yet not starved as with 19.
 NICENESS = 15
@@ -32,25 +40,25 @@ class Built(NamedTuple):
 
 
 def wanted() -> list[Build]:
-    """What this machine should be able to build; nothing where it is not root on Linux."""
-    if why_not():
-        return []
-    builds = [
-        Build("payload", ("payload.build",)),
-        Build("other Wiresharks", ("testbed.wireshark", "make")),
-    ]
-    if not os.environ.get("K8S_EXTCAP_TEST_KUBECONFIG"):
+    """What this machine can build; nothing where it may not. The payload first: most tests wait for it."""
+    builds = [Build("payload", ("payload.build",))] if shutil.which("bison") and shutil.which("flex") else []
+    if os.geteuid() == 0 and not room.missing():
+        builds.append(Build("other Wiresharks", ("testbed.wireshark", "make")))
+    if not os.environ.get("K8S_EXTCAP_TEST_KUBECONFIG") and not why_not():
         builds.append(Build("Kubernetes", ("testbed.cluster", "up")))
     return builds
 
 
-def why_not() -> str:
-    """Why there is no real test bed on this machine; empty when there can be one."""
-    if sys.platform != "linux":
-        return "the test bed needs Linux network namespaces"
-    if os.geteuid() != 0:
-        return "the test bed needs root: sudo script/test"
-    return ""
+@contextmanager
+def cluster_as_before() -> Iterator[None]:
+    """Ends the real cluster after the block unless it ran before it: nobody asked for one that stays."""
+    before = state.read(default_bed())
+    try:
+        yield
+    finally:
+        if not before and not why_not():
+            command = [sys.executable, "-m", "testbed.cluster", "down"]
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
 
 
 class Builders:
