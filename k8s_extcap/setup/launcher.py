@@ -1,0 +1,111 @@
+"""The file that Wireshark runs: a shell text, because a `#!` line breaks on blanks and beyond 255 bytes.
+
+One `exec` of Python, isolated and without site-packages. Where the interpreter or the package is gone the text itself
+answers, with one interface that says what to do: an extcap that fails is a row that silently vanishes. The recorded
+environment fills what a desktop session lacks; what is set where Wireshark was started counts first.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+# Recorded by `install`: how the cluster is found and reached, and by which programs credentials are got.
+RECORDED = (
+    "PATH",
+    "KUBECONFIG",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "AWS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+)
+
+_TEMPLATE = """\
+#!/bin/sh
+# Lists Kubernetes pods as interfaces of Wireshark and captures from them.
+{where}
+if [ -x "$python" ] && [ -r "$entry" ]; then
+{environment}    exec "$python" -I -S -E -X utf8 "$entry" "$@"
+fi
+
+# Only the shell is left: Wireshark shall show why, and not wait for a capture that cannot come.
+advice={advice}
+action= fifo= word=
+for argument do
+    case $word in --fifo) fifo=$argument ;; esac
+    case $argument in
+        --capture) action=$argument ;;
+        --extcap-interfaces | --extcap-dlts | --extcap-config) action=${{action:-$argument}} ;;
+        --extcap-capture-filter | --extcap-capture-filter=*) action=${{action:-filter}} ;;
+        --fifo=*) fifo=${{argument#*=}} ;;
+    esac
+    word=$argument
+done
+case $action in
+    --extcap-interfaces)
+        printf '%s\\n' 'extcap {{version=0}}{{display=Kubernetes}}' "interface {{value=k8s-broken}}{{display=$advice}}" ;;
+    --extcap-dlts) printf '%s\\n' 'dlt {{number=1}}{{name=EN10MB}}{{display=Ethernet}}' ;;
+    --extcap-config | filter) ;;
+    *)
+        if [ -n "$fifo" ]; then : > "$fifo"; fi
+        printf '%s\\n' "$advice" >&2
+        exit 1 ;;
+esac
+"""
+
+ADVICE = "k8s-extcap cannot start: its Python or its package is gone. Install it again, then run: k8s-extcap install"
+_CHECKOUT_ADVICE = "k8s-extcap cannot start: no Python 3.11 was found for this checkout. Run: script/bootstrap"
+
+_CHECKOUT = """\
+here=$0
+if [ -L "$here" ]; then here=$(readlink -f -- "$here"); fi
+case $here in /*) ;; *) here=$PWD/$here ;; esac
+entry=${here%/*/*}/k8s_extcap/__main__.py
+cache=${XDG_CACHE_HOME:-$HOME/.cache}
+python=${K8S_EXTCAP_PYTHON:-$cache/k8s-extcap/venv/bin/python}
+if [ ! -x "$python" ]; then
+    python=$(command -v python3 || :)
+    "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || python=
+fi"""
+
+
+def render(python: str, entry: str, environment: dict[str, str]) -> str:
+    """The launcher of an installation: absolute paths of the interpreter and of the package's `__main__.py`."""
+    where = f"python={shlex.quote(python)}\nentry={shlex.quote(entry)}"
+    return _TEMPLATE.format(where=where, environment=_environment(environment), advice=shlex.quote(ADVICE))
+
+
+def checkout() -> str:
+    """The launcher that stands in `extcap/` of the source tree and finds everything relative to itself."""
+    return _TEMPLATE.format(where=_CHECKOUT, environment="", advice=shlex.quote(_CHECKOUT_ADVICE))
+
+
+def recorded(environment: dict[str, str]) -> dict[str, str]:
+    """What of an installing shell's environment goes into the launcher."""
+    return {name: environment[name] for name in RECORDED if environment.get(name)}
+
+
+def _environment(environment: dict[str, str]) -> str:
+    """Shell lines. Folders of PATH are appended, all else is set where it is not set, by nobody's process start."""
+    lines = []
+    for name, value in environment.items():
+        if not name.isidentifier() or not name.isascii():
+            raise ValueError(f"{name!r} is no name of an environment variable")
+        if name == "PATH":
+            lines += ["    PATH=${PATH:-/usr/bin:/bin}", *(_folder(f) for f in value.split(":") if f), "    export PATH"]
+        else:
+            lines.append(f'    if [ -z "${{{name}+set}}" ]; then {name}={shlex.quote(value)}; export {name}; fi')
+    return "".join(line + "\n" for line in lines)
+
+
+def _folder(path: str) -> str:
+    quoted = shlex.quote(path)
+    return f'    case ":$PATH:" in *:{quoted}:*) ;; *) PATH=$PATH:{quoted} ;; esac'
