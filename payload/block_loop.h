@@ -24,6 +24,15 @@
 
 static char block_buffer[BLOCK_BUFFER_SIZE];
 static volatile sig_atomic_t stopping;
+static struct timespec filtered_since;
+static int hole_passed;
+static u_int packets_skipped;
+
+/* Whom the packets are for. */
+struct block_taker {
+	pcap_handler callback;
+	struct dump_info *dump;
+};
 
 static int
 by_blocks(void)
@@ -45,12 +54,45 @@ parse_block_timeout(const char *text)
 	return ((int)value);
 }
 
-/* The stream keeps its 24-byte header flushed; only then may its buffer be exchanged (musl's setvbuf needs ours). */
+/*
+ * Once the filter is in place.  The stream keeps its 24-byte header flushed; only then may its buffer be exchanged
+ * (musl's setvbuf needs ours).
+ */
 static void
-use_block_buffer(pcap_dumper_t *dumper)
+begin_blocks(pcap_dumper_t *dumper)
 {
 	(void)pcap_dump_flush(dumper);
 	(void)setvbuf(pcap_dump_file(dumper), block_buffer, _IOFBF, sizeof(block_buffer));
+	(void)clock_gettime(CLOCK_REALTIME, &filtered_since);
+}
+
+/*
+ * The ring fills from the moment it is activated; pcap_setfilter() then refuses all packets for some microseconds
+ * before it lets through those of the filter.  What is older than the filter would so be an island with a hole
+ * behind it: a capture begins after the hole.  (Older by a second is no such packet but a clock that was set.)
+ */
+static int
+older_than_filter(const struct timeval *stamp)
+{
+	const int nano = pcap_get_tstamp_precision(pd) == PCAP_TSTAMP_PRECISION_NANO;
+	const int64_t fraction = nano ? filtered_since.tv_nsec : filtered_since.tv_nsec / 1000;
+	const int64_t second = nano ? 1000000000 : 1000000;
+	const int64_t age = ((int64_t)filtered_since.tv_sec - stamp->tv_sec) * second + fraction - stamp->tv_usec;
+
+	return (age > 0 && age < second);
+}
+
+static void
+take_packet(u_char *user, const struct pcap_pkthdr *head, const u_char *bytes)
+{
+	const struct block_taker *taker = (const struct block_taker *)user;
+
+	if (!hole_passed && older_than_filter(&head->ts)) {
+		packets_skipped++;
+		return;
+	}
+	hole_passed = 1;
+	taker->callback((u_char *)taker->dump, head, bytes);
 }
 
 /*
@@ -77,11 +119,11 @@ count_reached(int count)
 
 /* One pass over what the kernel has handed over, one flush; what pcap_dispatch() returned. */
 static int
-pass_blocks(int count, pcap_handler callback, struct dump_info *dump)
+pass_blocks(int count, struct block_taker *taker)
 {
 	const int left = count > 0 ? count - (int)packets_captured : -1;
-	const int status = pcap_dispatch(pd, left, callback, (u_char *)dump);
-	FILE *file = pcap_dump_file(dump->pdd);
+	const int status = pcap_dispatch(pd, left, take_packet, (u_char *)taker);
+	FILE *file = pcap_dump_file(taker->dump->pdd);
 
 	if (fflush(file) != 0 || ferror(file)) {
 		if (errno == EPIPE) {
@@ -110,12 +152,12 @@ ring_is_empty(void)
 {
 	struct pcap_stat stats;
 
-	return (pcap_stats(pd, &stats) == 0 && stats.ps_recv - stats.ps_drop == packets_captured);
+	return (pcap_stats(pd, &stats) == 0 && stats.ps_recv - stats.ps_drop == packets_captured + packets_skipped);
 }
 
 /* After stop_intake(): the ring's last block is handed over by its timer; wait for it, and write all there is. */
 static int
-drain_ring(int count, pcap_handler callback, struct dump_info *dump)
+drain_ring(int count, struct block_taker *taker)
 {
 	const int64_t deadline = now_ms() + timeout + DRAIN_MARGIN_MS;
 	struct pollfd ring = { .fd = pcap_fileno(pd), .events = POLLIN };
@@ -124,12 +166,12 @@ drain_ring(int count, pcap_handler callback, struct dump_info *dump)
 	if (pcap_setnonblock(pd, 1, ebuf) == -1)
 		error("%s", ebuf);
 	while (!count_reached(count)) {
-		const int status = pass_blocks(count, callback, dump);
+		const int status = pass_blocks(count, taker);
 		const int64_t left = deadline - now_ms();
 
 		if (status == PCAP_ERROR)
 			return (status);
-		if (ferror(pcap_dump_file(dump->pdd)))
+		if (ferror(pcap_dump_file(taker->dump->pdd)))
 			break;
 		if (status != 0)
 			continue; /* packets, or one more signal: neither says that the ring is empty */
@@ -144,13 +186,15 @@ drain_ring(int count, pcap_handler callback, struct dump_info *dump)
 static int
 loop_by_blocks(int count, pcap_handler callback, struct dump_info *dump)
 {
+	struct block_taker taker = { callback, dump };
+
 	while (!stopping) {
 		if (count_reached(count))
 			return (0);
-		if (pass_blocks(count, callback, dump) == PCAP_ERROR)
+		if (pass_blocks(count, &taker) == PCAP_ERROR)
 			return (PCAP_ERROR);
 		if (ferror(pcap_dump_file(dump->pdd)))
 			return (PCAP_ERROR_BREAK);
 	}
-	return (drain_ring(count, callback, dump));
+	return (drain_ring(count, &taker));
 }

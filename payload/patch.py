@@ -51,7 +51,7 @@ EDITS = (
     Edit(
         "		if (Uflag)\n			pcap_dump_flush(pdd);\n#endif\n	} else {\n",
         "		if (Uflag)\n			pcap_dump_flush(pdd);\n"
-        "		if (by_blocks())\n			use_block_buffer(pdd);\n"
+        "		if (by_blocks())\n			begin_blocks(pdd);\n"
         "#endif\n	} else {\n",
     ),
     Edit(

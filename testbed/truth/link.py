@@ -12,6 +12,8 @@ from typing import NamedTuple
 _NEAR4, _FAR4 = "198.51.100.1", "198.51.100.2"
 _NEAR6, _FAR6 = "fd00:6b38:73::1", "fd00:6b38:73::2"
 
+_NEAR_MAC, _FAR_MAC = "02:6b:38:73:00:01", "02:6b:38:73:00:02"  # locally administered
+
 
 class Link(NamedTuple):
     """Both ends: namespace names, the device's name (the same in both) and addresses. Capture at the near end."""
@@ -57,12 +59,21 @@ def link() -> Iterator[Link]:
             _ip("netns", "add", name)
             _ip("-n", name, "link", "set", "lo", "up")
         # born inside: a moment in the machine's own namespace could wake up its network manager
-        _ip("-n", made.near, "link", "add", made.device, "type", "veth", "peer", "name", made.device, "netns", made.far)
+        peer = ("peer", "name", made.device, "address", _FAR_MAC, "netns", made.far)
+        _ip("-n", made.near, "link", "add", made.device, "address", _NEAR_MAC, "type", "veth", *peer)
         for name, four, six in ((made.near, made.near4, made.near6), (made.far, made.far4, made.far6)):
             _ip("-n", name, "address", "add", f"{four}/24", "dev", made.device)
             # nodad: the address works at once instead of after duplicate detection's second
             _ip("-n", name, "address", "add", f"{six}/64", "dev", made.device, "nodad")
             _ip("-n", name, "link", "set", made.device, "up")
+        # Known for good: the kernel drops all but a few packets while it looks for a neighbour, and a packet that
+        # never was on the wire must not count as missing in a capture.
+        for name, mac, addresses in (
+            (made.near, _FAR_MAC, (made.far4, made.far6)),
+            (made.far, _NEAR_MAC, (made.near4, made.near6)),
+        ):
+            for address in addresses:
+                _ip("-n", name, "neighbour", "add", address, "lladdr", mac, "dev", made.device, "nud", "permanent")
         yield made
     finally:
         for name in (made.near, made.far):
