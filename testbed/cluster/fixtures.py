@@ -49,6 +49,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def _skip_what_is_not_here() -> Generator[None, object, object]:
     """What asks a given cluster for something that only the bed has is skipped, with that as the reason."""
+    __tracebackhide__ = True
     try:
         return (yield)
     except NotHereError as error:
@@ -57,11 +58,13 @@ def _skip_what_is_not_here() -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup() -> Generator[None, object, object]:
+    __tracebackhide__ = True
     return (yield from _skip_what_is_not_here())
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None, object, object]:
+    __tracebackhide__ = True
     return (yield from _skip_what_is_not_here())
 
 

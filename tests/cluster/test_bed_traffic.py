@@ -69,7 +69,7 @@ def test_one_request_is_ten_packets(cluster: Cluster, node: str) -> None:
     script = (
         f"tcpdump -Z root -U --immediate-mode -ni eth0 -w /tmp/x tcp port 8080 2>/tmp/err & "
         f"until grep -q listening /tmp/err; do sleep 0.1; done; timeout 5 wget -qO- http://{web}:8080/ >/dev/null; "
-        f"sleep 1; kill $!; wait; tcpdump -nr /tmp/x 2>/dev/null | wc -l; rm /tmp/x /tmp/err"
+        f"sleep 1; kill $!; wait; tcpdump -Z root -nr /tmp/x 2>/dev/null | wc -l; rm /tmp/x /tmp/err"
     )
     count = int(cluster.kubectl("exec", "-n", "team", pod.name, "--", "sh", "-c", script))
     assert 10 <= count <= 12  # an extra ACK now and then
