@@ -1,0 +1,126 @@
+"""A capture is killed at every point of its deeds, with the signal that nobody can catch; nothing of it stays."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from testbed.cluster.handle import Cluster
+from tests.process.deeds import POINTS
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.cluster
+
+
+def start(cluster: Cluster, namespace: str, capture: str, at: int, home: Path, *more: str) -> tuple[int, int]:
+    """(exit code, the reaper's PID) of the deeds, killed at point `at` (0: never)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.process.deeds", str(cluster.admin), namespace, capture, str(at), *more],
+        env={**os.environ, "K8S_EXTCAP_HOME": str(home), "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode, int(done.stdout.split()[0])
+
+
+def until(condition: Callable[[], bool], seconds: float = 40) -> bool:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def journals(home: Path) -> list[Path]:
+    return list((home / "state" / "journal").glob("*"))
+
+
+def objects(cluster: Cluster, namespace: str, capture: str) -> str:
+    """By kubectl: the search for leftovers shares no code with the clean-up."""
+    return cluster.kubectl("get", "configmap", "-n", namespace, "-l", f"k8s-extcap/capture={capture}", "-o", "name")
+
+
+@pytest.fixture
+def capture() -> str:
+    return secrets.token_hex(5)
+
+
+def test_without_a_kill_everything_is_undone_by_the_capture_itself(
+    cluster: Cluster, namespace: str, capture: str, tmp_path: Path
+) -> None:
+    code, reaper = start(cluster, namespace, capture, 0, tmp_path)
+    assert code == 0
+    assert objects(cluster, namespace, capture) == ""
+    assert journals(tmp_path) == []
+    assert until(lambda: not Path(f"/proc/{reaper}").exists(), 5)
+
+
+@pytest.mark.parametrize("at", range(1, POINTS + 1))
+def test_killed_anywhere_nothing_stays(cluster: Cluster, namespace: str, capture: str, tmp_path: Path, at: int) -> None:
+    code, reaper = start(cluster, namespace, capture, at, tmp_path)
+    assert code == -signal.SIGKILL
+    assert until(lambda: journals(tmp_path) == [])
+    assert objects(cluster, namespace, capture) == ""
+    assert until(lambda: not Path(f"/proc/{reaper}").exists(), 5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE])
+def test_signals_do_not_keep_the_reaper_from_its_work(
+    cluster: Cluster, namespace: str, capture: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", WAITING, str(cluster.admin), namespace, capture],
+        env={**os.environ, "K8S_EXTCAP_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    reaper = int(program.stdout.readline())
+    assert until(lambda: _ignores(reaper, number), 10)
+    os.kill(reaper, number)
+    assert os.getsid(reaper) == reaper
+    assert {str(Path(f"/proc/{reaper}/fd/{n}").readlink()) for n in (0, 1, 2)} == {"/dev/null"}
+    program.kill()
+    program.wait()
+    program.stdout.close()
+    assert until(lambda: journals(tmp_path) == [])
+    assert objects(cluster, namespace, capture) == ""
+
+
+WAITING = """
+import sys
+from k8s_extcap.run import reaper
+arm = reaper.arm
+def armed(journal):
+    handle = arm(journal)
+    handle.release = lambda finished: None
+    return handle
+reaper.arm = armed
+from tests.process import deeds
+from k8s_extcap.run.journal import Journal
+Journal.undo = lambda self, session: ["kept for the reaper"]
+sys.argv += ["0"]
+deeds.main()
+sys.stdin.read()
+import time
+time.sleep(60)
+"""
+
+
+def _ignores(pid: int, number: int) -> bool:
+    mask = int(Path(f"/proc/{pid}/status").read_text().partition("SigIgn:")[2].split()[0], 16)
+    return bool(mask >> (number - 1) & 1)
