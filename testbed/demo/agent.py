@@ -42,6 +42,7 @@ class Agent:
         self._mode = mode
         self._command = [str(folder), tcpdump, *tools]
         self._numbers = itertools.count(1)
+        self._sandboxes: set[str] = set()
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._socket, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -65,7 +66,7 @@ class Agent:
             stdout=subprocess.DEVNULL,
             env=env,
             start_new_session=True,  # Ctrl+C goes to the server, which then ends the node
-            preexec_fn=_follow_parent,
+            preexec_fn=_follow_parent,  # noqa: PLW1509  this process has one thread
         )
         self._theirs.close()
         self._socket.setblocking(False)
@@ -75,10 +76,17 @@ class Agent:
         await asyncio.wait_for(ready, _START_SECONDS)
 
     async def add_sandbox(self, spec: Sandbox) -> None:
+        self._sandboxes.add(spec.id)
         await self._ask("sandbox", spec)
 
+    def has_sandbox(self, sandbox: str) -> bool:
+        return sandbox in self._sandboxes
+
     async def remove_sandbox(self, sandbox: str) -> None:
-        await self._ask("remove", sandbox)
+        """Ends everything in it. Twice is once."""
+        if sandbox in self._sandboxes:
+            self._sandboxes.discard(sandbox)
+            await self._ask("remove", sandbox)
 
     async def start_container(self, spec: Container) -> None:
         await self._ask("container", spec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import email.utils
 import re
 from collections.abc import Awaitable, Callable
@@ -82,15 +82,15 @@ async def _gone(request: web.Request) -> web.StreamResponse:
 
 
 def _shift(response: web.StreamResponse, seconds: float) -> web.StreamResponse:
-    delta = datetime.timedelta(seconds=seconds)
-    response.headers["Date"] = email.utils.format_datetime(datetime.datetime.now(datetime.UTC) + delta, usegmt=True)
+    delta = dt.timedelta(seconds=seconds)
+    response.headers["Date"] = email.utils.format_datetime(dt.datetime.now(dt.UTC) + delta, usegmt=True)
     if isinstance(response, web.Response) and isinstance(response.body, bytes):
         response.body = _STAMP.sub(lambda found: _moved(found[1], delta), response.body)
     return response
 
 
-def _moved(stamp: bytes, delta: datetime.timedelta) -> bytes:
-    moved = datetime.datetime.fromisoformat(stamp.decode()) + delta
+def _moved(stamp: bytes, delta: dt.timedelta) -> bytes:
+    moved = dt.datetime.fromisoformat(stamp.decode()) + delta
     return f'"{moved:%Y-%m-%dT%H:%M:%SZ}"'.encode()
 
 

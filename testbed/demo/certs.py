@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import os
 import ssl
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 # A demo cluster lives for minutes; a day before covers a clock that was set back meanwhile.
-_BEFORE, _AFTER = datetime.timedelta(days=1), datetime.timedelta(days=2)
+_BEFORE, _AFTER = dt.timedelta(days=1), dt.timedelta(days=2)
 
 
 class Certificates(NamedTuple):
@@ -29,7 +29,7 @@ def _name(common: str) -> x509.Name:
 
 
 def _builder(subject: str, issuer: str, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(_name(subject))

@@ -74,6 +74,24 @@ def complete_pod(spec: Object) -> Object:
     return full
 
 
+def complete_job(spec: Object) -> Object:
+    """A Job's spec with the server's defaults; the selector comes with the job's uid (see controllers)."""
+    template = dict(spec["template"])
+    pod = dict(template["spec"])
+    pod["containers"] = [complete_container(container) for container in pod["containers"]]
+    plain = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": 30,
+        "dnsPolicy": "ClusterFirst",
+        "securityContext": {},
+        "schedulerName": "default-scheduler",
+    }
+    template["spec"] = {**plain, **pod}
+    first = {"parallelism": 1, "completions": 1, "backoffLimit": 6}
+    last = {"completionMode": "NonIndexed", "suspend": False, "podReplacementPolicy": "TerminatingOrFailed"}
+    return {**first, **{k: v for k, v in spec.items() if k != "template"}, "template": template, **last}
+
+
 def _token_volume(name: str) -> Object:
     items = [{"key": "ca.crt", "path": "ca.crt"}]
     field = {"apiVersion": "v1", "fieldPath": "metadata.namespace"}
@@ -95,11 +113,11 @@ def owner(kind: str, name: str, uid: str, api_version: str = "apps/v1") -> list[
     return [reference | {"controller": True, "blockOwnerDeletion": True}]
 
 
-def conditions(ready: bool, when: str, *, initialized: bool = True) -> list[Object]:
+def conditions(ready: bool, when: str, *, generation: int = 1) -> list[Object]:
     """A pod's conditions in the kubelet's order."""
     values = {
         "PodReadyToStartContainers": ready,
-        "Initialized": initialized,
+        "Initialized": True,
         "Ready": ready,
         "ContainersReady": ready,
         "PodScheduled": True,
@@ -107,7 +125,7 @@ def conditions(ready: bool, when: str, *, initialized: bool = True) -> list[Obje
     return [
         {
             "type": kind,
-            "observedGeneration": 1,
+            "observedGeneration": generation,
             "status": "True" if value else "False",
             "lastProbeTime": None,
             "lastTransitionTime": when,

@@ -20,10 +20,10 @@ _TRUE = ("true", "1")
 
 
 class Place(NamedTuple):
-    """Where a command will run. `kills_orphans`: this node's runtime, with v4, ends the command with its client."""
+    """Where a command will run. containerd 2.x, with v4, kills the command when its client goes; 1.x never does."""
 
     runtime_id: str
-    kills_orphans: bool
+    containerd_2: bool
 
 
 def locate(store: Store, kubelet: Kubelet, target: Target, asked: str) -> Place:
@@ -60,10 +60,13 @@ async def serve(
     request: web.Request, store: Store, kubelet: Kubelet, agent: Agent, target: Target, fault: StreamFault
 ) -> web.StreamResponse:
     query = request.query
+    wants = {name: query.get(name) in _TRUE for name in ("stdin", "stdout", "stderr")}
     if request.headers.get("Upgrade", "").lower() != "websocket":
         locate_error = _try_locate(store, kubelet, target, query.get("container", ""))
         raise locate_error or status.bad_request("Upgrade request required")
     place = locate(store, kubelet, target, query.get("container", ""))
+    if not any(wants.values()):
+        raise status.ApiError(400, "", "you must specify at least 1 of stdin, stdout, stderr", text=True)
     protocol = channels.choose(request.headers.get("Sec-WebSocket-Protocol", ""))
     if protocol is None:
         return web.Response(status=403, body=b"")  # golang.org/x/net/websocket refuses without a body
@@ -73,7 +76,8 @@ async def serve(
         socket.headers["Sec-WebSocket-Protocol"] = ""
     await socket.prepare(request)
     wants = {name: query.get(name) in _TRUE for name in ("stdin", "stdout", "stderr")}
-    await _Session(socket, agent, place, protocol, wants, fault).run(tuple(query.getall("command", [])))
+    argv = tuple(query.getall("command", []))
+    await _Session(socket, agent, place, protocol, wants, fault, argv).run()
     return socket
 
 
@@ -95,21 +99,23 @@ class _Session:
         protocol: str,
         wants: dict[str, bool],
         fault: StreamFault,
+        argv: tuple[str, ...],
     ) -> None:
         self._socket = socket
+        self._argv = argv
         self._agent = agent
         self._place = place
         self._protocol = protocol
         self._wants = wants
         self._fault = fault
 
-    async def run(self, argv: tuple[str, ...]) -> None:
+    async def run(self) -> None:
         await self._fault.at_start()
         # An empty message on the lowest channel that the client reads says "established".
         first = next((n for n, name in ((1, "stdout"), (2, "stderr")) if self._wants[name]), channels.STATUS)
         await self._socket.send_bytes(bytes([first]))
         pipes = Pipes.open(**self._wants)
-        number, future = self._agent.execute(self._place.runtime_id, argv, pipes.theirs)
+        number, future = self._agent.execute(self._place.runtime_id, self._argv, pipes.theirs)
         pipes.close_theirs()
         reader = asyncio.ensure_future(self._read(pipes))
         output = asyncio.ensure_future(self._output(pipes, future))
@@ -155,12 +161,16 @@ class _Session:
         if self._fault.no_status:
             await self._socket.close()
             return
+        protocol = self._protocol
         if ended.error:
-            text = channels.not_started(ended.error)
+            text = channels.not_started(protocol, ended.error, containerd_1=not self._place.containerd_2)
+        elif ended.code == 0 or self._fault.hide_exit:
+            text = channels.success(protocol)
         else:
-            text = channels.success() if ended.code == 0 or self._fault.hide_exit else channels.exited(ended.code)
+            text = channels.exited(protocol, self._argv, ended.code)
         try:
-            await self._socket.send_bytes(bytes([channels.STATUS]) + text)
+            if text:
+                await self._socket.send_bytes(bytes([channels.STATUS]) + text)
             if not self._fault.status_first:
                 await self._socket.close()
         except ConnectionError:
@@ -175,7 +185,7 @@ class _Session:
         """
         pipes.close_stdin()
         output.cancel()
-        if self._place.kills_orphans and self._protocol != channels.V5:
+        if self._place.containerd_2 and self._protocol != channels.V5:
             await self._agent.kill(number)
 
         def release(_: asyncio.Future[Any]) -> None:

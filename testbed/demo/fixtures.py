@@ -19,5 +19,5 @@ def demo() -> Iterator[DemoCluster]:
 
 @pytest.fixture(scope="session")
 def demo_factory() -> Callable[..., AbstractContextManager[DemoCluster]]:
-    """`with demo_factory(mode=…, scale=…) as cluster:` for a demo cluster of one's own (ready in half a second)."""
+    """Starts a demo cluster of one's own in half a second; use its result in a `with` block."""
     return DemoCluster.start

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import secrets
-import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +21,9 @@ HOST_IP = "10.88.0.1"
 # A container's command that means one of the built-in traffic programs (host/traffic.py).
 _BUILT_IN = "/demo/"
 _NOT_RUNNING = "ContainerCreating"
+_STOP_POLL_SECONDS = 0.05
+# The kubelet's back-off for containers that end again and again: 10 s, doubled up to 5 minutes.
+_BACK_OFF_SECONDS, _BACK_OFF_LIMIT = 10.0, 300.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,29 +72,33 @@ class Kubelet:
         for container in spec["containers"]:
             await self._run(namespace, name, container, "containerStatuses")
 
-    def start_later(self, namespace: str, name: str) -> None:
-        self._spawn(self.start(namespace, name))
-
     def run_ephemeral_later(self, namespace: str, name: str, container: Object) -> None:
         self._spawn(self._run(namespace, name, container, "ephemeralContainerStatuses"))
 
-    async def stop(self, pod: Object) -> None:
-        """End a pod's processes: SIGTERM is not waited for, deletion in tests is `--now`."""
+    async def stop(self, pod: Object, grace: int) -> None:
+        """End a pod's processes: SIGTERM, up to `grace` seconds of patience, then everything at once."""
         meta = pod["metadata"]
-        for runtime_id, key in list(self._ids.items()):
-            if key[:2] == (meta["namespace"], meta["name"]):
-                del self._ids[runtime_id]
-        try:
-            await self._agent.remove_sandbox(meta["uid"])
-        except NodeError:
+        mine = [i for i, key in self._ids.items() if key[:2] == (meta["namespace"], meta["name"])]
+        if not self._agent.has_sandbox(meta["uid"]):
             return  # it never had one: pending, completed or a row of the listing scale
+        for runtime_id in mine if grace else ():
+            await self._agent.stop_container(runtime_id)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + grace
+        while loop.time() < end and any(runtime_id in self._ids for runtime_id in mine):
+            await asyncio.sleep(_STOP_POLL_SECONDS)
+        for runtime_id in mine:
+            self._ids.pop(runtime_id, None)
+        await self._agent.remove_sandbox(meta["uid"])
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _run(self, namespace: str, name: str, container: Object, field: str) -> None:
+    async def _run(
+        self, namespace: str, name: str, container: Object, field: str, before: Mapping[str, Any] | None = None
+    ) -> None:
         pod = self._store.get(PODS, namespace, name)
         runtime_id = secrets.token_hex(32)
         image = REFERENCES.get(container["image"])
@@ -103,13 +109,19 @@ class Kubelet:
         key = (namespace, name, container["name"])
         self._ids[runtime_id] = key
         try:
-            await self._agent.start_container(self._specify(pod, container, image, runtime_id))
+            specified = self._specify(pod, container, image, runtime_id)
+            await self._agent.start_container(specified)
         except NodeError as error:
             self._ids.pop(runtime_id, None)
             text = f"failed to create containerd task: failed to create shim task: OCI runtime create failed: {error}"
             self._set(namespace, name, field, _terminated(container, runtime_id, 128, "StartError", text))
             return
-        self._set(namespace, name, field, running_status(container, runtime_id))
+        user = {"user": {"linux": {"uid": specified.uid, "gid": 0, "supplementalGroups": [0]}}}
+        running = running_status(container, runtime_id) | user | dict(before or {})
+        if field.startswith("ephemeral"):
+            running |= {"ready": False}  # ready is for containers that Services may use
+            running.pop("started")
+        self._set(namespace, name, field, running)
 
     def _specify(self, pod: Object, container: Object, image: str, runtime_id: str) -> Container:
         meta, spec = pod["metadata"], pod["spec"]
@@ -155,11 +167,36 @@ class Kubelet:
         pod = self._store.find(PODS, namespace, name)
         if pod is None:
             return
+        reason = "Completed" if code == 0 else "Error"
         for field in ("containerStatuses", "ephemeralContainerStatuses"):
             for status in pod["status"].get(field, []):
                 if status["name"] == container:
-                    reason = "Completed" if code == 0 else "Error"
-                    self._set(namespace, name, field, _terminated(status, runtime_id, code, reason, ""))
+                    ended = _terminated(status, runtime_id, code, reason, "")
+                    self._set(namespace, name, field, ended | {"restartCount": status["restartCount"]})
+                    if field == "containerStatuses":
+                        self._restart(pod, container, code, ended)
+
+    def _restart(self, pod: Object, name: str, code: int, ended: Object) -> None:
+        policy = pod["spec"].get("restartPolicy", "Always")
+        if policy == "Never" or (policy == "OnFailure" and code == 0) or "deletionTimestamp" in pod["metadata"]:
+            return
+        container = next(c for c in pod["spec"]["containers"] if c["name"] == name)
+        count = next(s["restartCount"] for s in pod["status"]["containerStatuses"] if s["name"] == name)
+        self._spawn(self._run_again(pod["metadata"], container, count + 1, ended["state"]))
+
+    async def _run_again(self, meta: Object, container: Object, count: int, last: Object) -> None:
+        where, name = meta["namespace"], meta["name"]
+        if count > 1:
+            seconds = min(_BACK_OFF_SECONDS * 2 ** (count - 2), _BACK_OFF_LIMIT)
+            whose = f"container={container['name']} pod={name}_{where}({meta['uid']})"
+            text = f"back-off {seconds:.0f}s restarting failed {whose}"
+            waiting = _waiting(container, "CrashLoopBackOff", text)
+            self._set(where, name, "containerStatuses", waiting | {"restartCount": count - 1, "lastState": last})
+            await asyncio.sleep(seconds)
+        pod = self._store.find(PODS, where, name)
+        if pod is None or pod["metadata"]["uid"] != meta["uid"] or "deletionTimestamp" in pod["metadata"]:
+            return
+        await self._run(where, name, container, "containerStatuses", {"restartCount": count, "lastState": last})
 
 
 def _capabilities(context: Mapping[str, Any]) -> frozenset[str]:
@@ -233,16 +270,15 @@ def _summarize(pod: Object) -> None:
         pod["status"]["phase"] = "Failed" if failed else "Succeeded"
     elif "running" in states:
         pod["status"]["phase"] = "Running"
-    pod["status"]["conditions"] = defaults.conditions(ready, now())
-
-
-async def stop_container(agent: Agent, runtime_id: str) -> None:
-    await agent.stop_container(runtime_id, signal.SIGKILL)
+    generation = pod["metadata"].get("generation", 1)
+    pod["status"]["conditions"] = defaults.conditions(ready, now(), generation=generation)
+    pod["status"]["observedGeneration"] = generation
 
 
 def created_status(pod: Object) -> Object:
     """The status of a pod that was scheduled this moment."""
     return {
+        "observedGeneration": pod["metadata"].get("generation", 1),
         "phase": "Pending",
         "conditions": defaults.conditions(False, now()),
         "startTime": now(),

@@ -16,7 +16,7 @@ from testbed.demo.target import Target
 BOOKMARK_SECONDS = 1.0
 # As kube-apiserver's --min-request-timeout, when the client names none.
 WATCH_SECONDS = 1800.0
-_TOO_OLD_TOKEN = (
+_TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without"
     " the continue parameter, or use the continue token in this response to retrieve the remainder of the results."
     " Continuing with the provided token results in an inconsistent list - objects that were created, modified, or"
@@ -42,12 +42,13 @@ def list_objects(store: Store, target: Target, query: Any) -> web.Response:
     """Paged as the server does it: `limit` objects, a continue token, and how many remain."""
     matches = _matcher(target, query)
     selected = bool(query.get("fieldSelector") or query.get("labelSelector"))
-    limit = _number(query.get("limit", "0"), "limit")
+    limit = _number(query.get("limit", "0"))
+    _check_version(store, query.get("resourceVersion", ""))
     version, after = store.version, None
     if token := query.get("continue", ""):
         version, after = select.read_token(token)
         if store.is_gone(version):
-            raise status.expired(_TOO_OLD_TOKEN)
+            raise status.expired(_TOO_OLD)
     rows = [row for row in store.rows(target.resource, target.namespace) if matches(row[1])]
     if after is not None:
         rows = [row for row in rows if f"{row[0][0]}/{row[0][1]}" > f"{after[0]}/{after[1]}"]
@@ -62,11 +63,28 @@ def list_objects(store: Store, target: Target, query: Any) -> web.Response:
     return web.Response(body=body, content_type="application/json")
 
 
-def _number(text: str, name: str) -> int:
+def _number(text: str) -> int:
     try:
         return max(0, int(text))
     except ValueError:
         raise status.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+
+def _check_version(store: Store, asked: str) -> None:
+    """A list `at least as new as` a version; one from the future is answered at once, not after three seconds."""
+    if not asked:
+        return
+    if not asked.isdecimal():
+        raise status.bad_request(f"invalid resource version: {_unparsable(asked)}")
+    if int(asked) > store.version:
+        text = f"Timeout: Too large resource version: {asked}, current: {store.version}"
+        causes = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+        after = {"Retry-After": "1"}
+        raise status.ApiError(504, "Timeout", text, headers=after, causes=causes, retryAfterSeconds=1)
+
+
+def _unparsable(version: str) -> str:
+    return f'resourceVersion: Invalid value: "{version}": strconv.ParseUint: parsing "{version}": invalid syntax'
 
 
 async def watch(store: Store, target: Target, request: web.Request) -> web.StreamResponse:
@@ -95,16 +113,22 @@ async def watch(store: Store, target: Target, request: web.Request) -> web.Strea
                 await response.write(_event(change.type, target, change.object))
         if not await store.changed(min(left, BOOKMARK_SECONDS)) and bookmarks:
             await response.write(_bookmark(target, version))
-        if request.transport is None or request.transport.is_closing():
+        if _is_gone(request):
             return response
     await response.write_eof()
     return response
 
 
+def _is_gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
 def _start(store: Store, asked: str) -> tuple[int, str]:
     if asked in ("", "0"):
         return store.version, "everything"
-    version = _number(asked, "resourceVersion")
+    if not asked.isdecimal():
+        raise status.ApiError(500, "", _unparsable(asked))  # the server's own choice of code
+    version = int(asked)
     return version, "gone" if store.is_gone(version) else "changes"
 
 

@@ -31,7 +31,11 @@ def _head(kind: str) -> dict[str, Any]:
 
 def _access(user: User, body: dict[str, Any]) -> dict[str, Any]:
     spec = body.get("spec", {})
-    asked = spec.get("resourceAttributes", {})
+    if ("resourceAttributes" in spec) == ("nonResourceAttributes" in spec):
+        why = "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        raise status.invalid("", "", "spec.resourceAttributes", why, "FieldValueInvalid", _GROUP)
+    asked = {key: value for key, value in spec.get("resourceAttributes", {}).items() if value}
+    spec = {**spec, **({"resourceAttributes": asked} if asked else {})}
     resource = asked.get("resource", "")
     if subresource := asked.get("subresource", ""):
         resource = f"{resource}/{subresource}"
@@ -53,6 +57,7 @@ def _rules(user: User, body: dict[str, Any]) -> dict[str, Any]:
     ]
     own = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]
     rules.append({"verbs": ["create"], "apiGroups": [_GROUP], "resources": own})
+    rules.append({"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]})
     paths = [
         "/api",
         "/api/*",

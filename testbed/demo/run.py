@@ -17,6 +17,7 @@ from aiohttp import web
 
 from testbed.demo import certs, kubeconfig, modes, scale
 from testbed.demo.agent import Agent, find_tcpdump
+from testbed.demo.controllers import Controllers
 from testbed.demo.faults import Faults
 from testbed.demo.kubelet import Kubelet
 from testbed.demo.modes import Mode
@@ -68,7 +69,8 @@ async def _run(options: Options, folder: Path) -> None:
         await world.build()
         scale.add(store, options.pods, options.namespaces)
         facts = {"mode": mode, "why": why, "node_pid": agent.pid}
-        server = Server(store, kubelet, agent, tokens=tokens, faults=faults, admin=admin, facts=facts)
+        controllers = Controllers(store, kubelet)
+        server = Server(store, kubelet, controllers, agent, tokens=tokens, faults=faults, admin=admin, facts=facts)
         runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         site = web.TCPSite(runner, HOST, 0, ssl_context=certs.server_context(pair))
@@ -101,5 +103,10 @@ async def _end_asked() -> None:
     kind = os.fstat(0).st_mode
     # Not /dev/null or a file: those end at once, and mean "no input" rather than "leave".
     if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind) or os.isatty(0):
-        loop.add_reader(0, lambda: os.read(0, 4096) or done.set())
+        loop.add_reader(0, _until_end_of_input, done)
     await done.wait()
+
+
+def _until_end_of_input(done: asyncio.Event) -> None:
+    if not os.read(0, 4096):
+        done.set()

@@ -38,25 +38,22 @@ def _lookup(obj: Any, path: str) -> str:
 
 def fields(resource: Resource, text: str) -> Matcher:
     """A fieldSelector; an unknown field is the caller's mistake."""
-    tests: list[Matcher] = []
-    for part in filter(None, text.split(",")):
-        negated = "!=" in part
-        key, _, value = part.partition("!=" if negated else "=")
-        value = value.lstrip("=")
-        if key not in ("metadata.name", "metadata.namespace", *_FIELDS.get(resource.plural, ())):
-            raise status.bad_request(
-                f'Unable to find "{resource.api_version}, Resource={resource.plural}" that match label selector "",'
-                f' field selector "{text}": field label not supported: {key}'
-            )
-        tests.append(lambda obj, k=key, v=value, n=negated: (_lookup(obj, k) == v) is not n)
+    tests = [_field(resource, part) for part in text.split(",") if part]
     return lambda obj: all(test(obj) for test in tests)
+
+
+def _field(resource: Resource, part: str) -> Matcher:
+    negated = "!=" in part
+    key, _, value = part.partition("!=" if negated else "=")
+    value = value.removeprefix("=")
+    if key not in ("metadata.name", "metadata.namespace", *_FIELDS.get(resource.plural, ())):
+        raise status.bad_request(f"field label not supported: {key}")
+    return lambda obj: (_lookup(obj, key) == value) is not negated
 
 
 def labels(text: str) -> Matcher:
     """A labelSelector: equality, sets, existence."""
-    tests: list[Matcher] = []
-    for part in filter(None, (p.strip() for p in re.split(r",(?![^()]*\))", text))):
-        tests.append(_requirement(part))
+    tests = [_requirement(part) for p in re.split(r",(?![^()]*\))", text) if (part := p.strip())]
     return lambda obj: all(test(obj) for test in tests)
 
 
@@ -70,6 +67,10 @@ def _requirement(part: str) -> Matcher:
         wanted = {v.strip() for v in value.strip("()").split(",")}
         negated = operator in ("!=", "notin")
         return lambda obj: (value_of(obj, key) in wanted) is not negated
+    words = part.split()
+    if len(words) > 1:
+        known = "in, notin, =, ==, !=, gt, lt"
+        raise status.bad_request(f"unable to parse requirement: found '{words[1]}', expected: {known}")
     if part.startswith("!"):
         return lambda obj: value_of(obj, part[1:]) is None
     return lambda obj: value_of(obj, part) is not None
@@ -77,7 +78,7 @@ def _requirement(part: str) -> Matcher:
 
 def make_token(version: int, key: tuple[str, str]) -> str:
     """As apiserver/pkg/storage/continue.go: base64 of JSON with the version and the key to start from."""
-    body = {"v": "meta.k8s.io/v1", "rv": version, "start": f"{key[0]}/{key[1]}\u0000"}
+    body = {"v": "meta.k8s.io/v1", "rv": version, "start": f"{'/'.join(filter(None, key))}\u0000"}
     return base64.urlsafe_b64encode(json.dumps(body, separators=(",", ":")).encode()).rstrip(b"=").decode()
 
 
@@ -85,11 +86,19 @@ def read_token(token: str) -> tuple[int, tuple[str, str]]:
     try:
         raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         body = json.loads(raw)
-        namespace, _, name = str(body["start"]).rstrip("\0").partition("/")
+        namespace, _, name = str(body["start"]).rstrip("\0").rpartition("/")
         return int(body["rv"]), (namespace, name)
     except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise status.bad_request("continue key is not valid: " + _go_error(token, error)) from error
+        raise status.bad_request(f"invalid continue token: continue key is not valid: {_reason(token)}") from error
 
 
-def _go_error(_token: str, error: Exception) -> str:
-    return "illegal base64 data at input byte 0" if isinstance(error, binascii.Error) else str(error)
+def _reason(token: str) -> str:
+    """What Go's decoders say of a broken token, for the two ways in which tokens break."""
+    try:
+        raw = base64.b64decode(token.replace("-", "+").replace("_", "/") + "=" * (-len(token) % 4), validate=True)
+    except binascii.Error:
+        bad = next((n for n, char in enumerate(token) if not (char.isalnum() or char in "-_")), len(token) // 4 * 4)
+        return f"illegal base64 data at input byte {bad}"
+    if not raw:
+        return "unexpected end of JSON input"
+    return f"invalid character '{raw[:1].decode('latin-1')}' looking for beginning of value"

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from testbed.demo import answers, control, discovery, execute, review, status
 from testbed.demo.agent import Agent
+from testbed.demo.controllers import Controllers
 from testbed.demo.faults import Fault, Faults
 from testbed.demo.faulty import StreamFault
 from testbed.demo.kubelet import Kubelet
@@ -32,6 +33,7 @@ class Server:
 
     store: Store
     kubelet: Kubelet
+    controllers: Controllers
     agent: Agent
     faults: Faults
     tokens: Mapping[str, User]
@@ -72,20 +74,23 @@ class Server:
         if parts[:3] == ["apis", "authorization.k8s.io", "v1"] and len(parts) == 4 and request.method == "POST":
             _authorise(user, Wanted("create", parts[3], "authorization.k8s.io"))
             return await review.answer(request, user, parts[3])
-        try:
-            target = parse(request.path)
-        except status.ApiError:
-            if user is ANONYMOUS or not may(user, Wanted("get", "*")):
-                raise status.forbidden_path(user, request.path, request.method.lower()) from None
-            raise
+        target = parse(request.path)
+        if target is None:
+            if not may(user, Wanted("get", "*")):
+                raise status.forbidden_path(user, request.path, request.method.lower())
+            raise status.no_such_path()
         verb = _verb(request, target)
         _authorise(user, _wanted(verb, target))
+        if not target.known:
+            raise status.no_such_resource()
         return await self._obey(request, user, target, verb, fault)
 
     async def _obey(
         self, request: web.Request, user: User, target: Target, verb: str, fault: Fault | None
     ) -> web.StreamResponse:
         if target.resource is PODS and target.subresource == "exec":
+            if request.method not in ("GET", "POST"):
+                raise status.method_not_allowed()
             return await self._exec(request, user, target, fault)
         match verb:
             case "get" if not target.subresource or target.subresource in ("status", "ephemeralcontainers"):
@@ -95,9 +100,9 @@ class Server:
             case "watch":
                 return await watch(self.store, target, request)
             case "create" | "patch" | "update" | "delete":
-                return await Writer(self.store, self.kubelet).obey(verb, target, user, request)
+                return await Writer(self.store, self.controllers).obey(verb, target, request)
             case _:
-                raise status.ApiError(404, "NotFound", "the server could not find the requested resource")
+                raise status.no_such_resource()
 
     async def _exec(self, request: web.Request, user: User, target: Target, fault: Fault | None) -> web.StreamResponse:
         upgrade = request.headers.get("Upgrade", "").lower() == "websocket"

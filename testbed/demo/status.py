@@ -21,11 +21,14 @@ class ApiError(Exception):
         group: str = "",
         text: bool = False,
         headers: dict[str, str] | None = None,
+        empty_details: bool = False,
         **details: Any,
     ) -> None:
         super().__init__(message)
         self.code, self.reason, self.message, self.text = code, reason, message, text
         self.headers = headers or {}
+        # Errors made from a bare HTTP code carry `"details":{}`, others leave an empty one out.
+        self._empty_details = empty_details
         named = {"name": name, "group": group, "kind": kind}
         self.details = {key: value for key, value in named.items() if value} | details
 
@@ -39,7 +42,7 @@ class ApiError(Exception):
         }
         if self.reason:
             status["reason"] = self.reason
-        if self.details:
+        if self.details or self._empty_details:
             status["details"] = self.details
         return status | {"code": self.code}
 
@@ -55,6 +58,15 @@ def unauthorized() -> ApiError:
 def not_found(resource: str, name: str, group: str = "") -> ApiError:
     text = f'{_qualified(resource, group)} "{name}" not found'
     return ApiError(404, "NotFound", text, kind=resource, name=name, group=group)
+
+
+def no_such_resource() -> ApiError:
+    return ApiError(404, "NotFound", "the server could not find the requested resource", empty_details=True)
+
+
+def method_not_allowed() -> ApiError:
+    text = "the server does not allow this method on the requested resource"
+    return ApiError(405, "MethodNotAllowed", text, empty_details=True)
 
 
 def no_such_path() -> ApiError:
@@ -93,10 +105,11 @@ def refused(resource: str, name: str, why: str, group: str = "") -> ApiError:
 
 
 def forbidden_path(user: User, path: str, verb: str) -> ApiError:
-    return ApiError(403, "Forbidden", f'forbidden: User "{user.name}" cannot {verb} path "{path}"')
+    return ApiError(403, "Forbidden", f'forbidden: User "{user.name}" cannot {verb} path "{path}"', empty_details=True)
 
 
 def invalid(kind: str, name: str, field: str, why: str, reason: str, group: str = "") -> ApiError:
+    # With an empty name the server still quotes it.
     text = f'{_qualified(kind, group)} "{name}" is invalid: {field}: {why}'
     causes = [{"reason": reason, "message": why, "field": field}]
     return ApiError(422, "Invalid", text, kind=kind, name=name, group=group, causes=causes)

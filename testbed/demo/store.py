@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import datetime
+import datetime as dt
 import json
 import uuid
 from collections import deque
@@ -20,7 +20,7 @@ HISTORY = 5_000
 
 
 def now() -> str:
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Change(NamedTuple):
@@ -43,6 +43,22 @@ def dump(value: Any) -> bytes:
 def with_kind(resource: Resource, stored: Object) -> Object:
     """Single objects carry their kind; items of a list do not (the server's own habit)."""
     return {"kind": resource.kind, "apiVersion": resource.api_version, **stored}
+
+
+def _filled(obj: Object, **more: str) -> Object:
+    """What the server adds to a new object's metadata, in its order of keys."""
+    meta = obj["metadata"]
+    added: dict[str, Any] = {"uid": str(uuid.uuid4()), **more}
+    added |= {"generation": meta["generation"]} if "generation" in meta else {}
+    added |= {"creationTimestamp": now()}
+    first = {key: meta[key] for key in ("name", "generateName", "namespace") if key in meta}
+    rest = {key: value for key, value in meta.items() if key not in first and key not in added}
+    return {"metadata": {**first, **added, **rest}, **{key: value for key, value in obj.items() if key != "metadata"}}
+
+
+def preview(obj: Object) -> Object:
+    """What a dry run answers: all but a version."""
+    return _filled(obj)
 
 
 class Store:
@@ -80,15 +96,7 @@ class Store:
         key = (meta.get("namespace", ""), meta["name"])
         if key in self._stored.get(resource, {}):
             raise status.already_exists(resource.plural, meta["name"], resource.group)
-        filled = {
-            "uid": str(uuid.uuid4()),
-            "resourceVersion": "",
-            "creationTimestamp": now(),
-        }
-        order = ("name", "generateName", "namespace")
-        first = {k: meta[k] for k in order if k in meta}
-        obj = {**obj, "metadata": {**first, **filled, **{k: v for k, v in meta.items() if k not in first}}}
-        return self._put("ADDED", resource, key, obj)
+        return self._put("ADDED", resource, key, _filled(obj, resourceVersion=""))
 
     def replace(self, resource: Resource, obj: Object) -> Object:
         meta = obj["metadata"]

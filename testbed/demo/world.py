@@ -255,7 +255,7 @@ def node(name: str, runtime: str) -> Object:
 
 def _pending(pod: Object) -> None:
     del pod["spec"]["nodeName"]
-    text = "0/2 nodes are available: 2 Insufficient memory. no new claims to deallocate, preemption: 0/2 nodes are available."
+    text = "0/2 nodes are available: 2 Insufficient memory. preemption: 0/2 nodes are available."
     condition: dict[str, Any] = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": text}
     condition |= {"lastProbeTime": None, "lastTransitionTime": now()}
     pod["status"] = {"phase": "Pending", "conditions": [condition], "qosClass": "BestEffort"}

@@ -34,7 +34,7 @@ REFERENCES = {
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-_PASSWD = """root:x:0:0:root:/root:/bin/sh
+_USERS = """root:x:0:0:root:/root:/bin/sh
 daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
 tcpdump:x:102:104::/nonexistent:/usr/sbin/nologin
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
@@ -81,7 +81,7 @@ class Images:
         os.link(once, target)
 
     def _make_busybox(self, found: dict[str, str]) -> None:
-        if not os.path.exists(BUSYBOX):
+        if not Path(BUSYBOX).exists():
             self._make(BUSY, found)
             return
         target = self._folder / BUSY / "bin"
@@ -95,7 +95,7 @@ class Images:
     def _add_libraries(self, image: str) -> None:
         for name in ("lib", "lib64", "lib32", "libx32"):
             source = f"/usr/{name}"
-            if os.path.isdir(source):
+            if Path(source).is_dir():
                 target = self._folder / image / name
                 target.mkdir()
                 linux.bind(source, str(target))
@@ -119,12 +119,12 @@ def enter_root(
     root = str(base)
     linux.mount("tmpfs", root, "tmpfs", 0, "mode=755")
     for name in ("usr", "proc", "sys", "dev", "etc", "tmp", "root", "home", "var/run", "var/tmp", "run"):
-        os.makedirs(f"{root}/{name}")
+        Path(root, name).mkdir(parents=True)
     for name in ("tmp", "var/tmp"):
-        os.chmod(f"{root}/{name}", 0o1777)
+        Path(root, name).chmod(0o1777)
     for name in ("bin", "sbin", "lib", "lib64"):
         if tree is not None:
-            os.symlink(f"usr/{name}", f"{root}/{name}")
+            Path(root, name).symlink_to(f"usr/{name}")
     if tree is not None:
         linux.bind(str(tree), f"{root}/usr", recursive=True)
     _write_etc(root, hostname, ipv4, state)
@@ -132,7 +132,7 @@ def enter_root(
     _mount_sys(f"{root}/sys")
     _make_dev(f"{root}/dev")
     for volume in volumes:
-        os.makedirs(f"{root}{volume}", exist_ok=True)
+        Path(f"{root}{volume}").mkdir(parents=True, exist_ok=True)
         linux.mount("tmpfs", f"{root}{volume}", "tmpfs", 0, "mode=777")
     if read_only:
         linux.mount("none", root, "", linux.MS_BIND | linux.MS_REMOUNT | linux.MS_RDONLY)
@@ -141,7 +141,7 @@ def enter_root(
 
 def _write_etc(root: str, hostname: str, ipv4: str, state: Path) -> None:
     texts = {
-        "passwd": _PASSWD,
+        "passwd": _USERS,
         "group": _GROUP,
         "hostname": f"{hostname}\n",
         "resolv.conf": "search svc.cluster.local cluster.local\nnameserver 10.88.0.10\noptions ndots:5\n",
@@ -169,9 +169,9 @@ def _make_dev(dev: str) -> None:
     for name in _DEVICES:
         Path(dev, name).touch()
         linux.bind(f"/dev/{name}", f"{dev}/{name}")
-    os.symlink("/proc/self/fd", f"{dev}/fd")
+    Path(dev, "fd").symlink_to("/proc/self/fd")
     for number, name in enumerate(("stdin", "stdout", "stderr")):
-        os.symlink(f"/proc/self/fd/{number}", f"{dev}/{name}")
-    os.mkdir(f"{dev}/shm")
+        Path(dev, name).symlink_to(f"/proc/self/fd/{number}")
+    Path(dev, "shm").mkdir()
     flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
     linux.mount("shm", f"{dev}/shm", "tmpfs", flags, "mode=1777,size=65536k")

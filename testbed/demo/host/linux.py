@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -126,5 +127,4 @@ def limit_capabilities(wanted: frozenset[str], *, ambient: bool) -> None:
 
 
 def _read(path: str) -> str:
-    with open(path, encoding="ascii") as file:
-        return file.read()
+    return Path(path).read_text(encoding="utf-8")  # the codec that needs no import in a container

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 
 from testbed.demo.host import linux
 
@@ -13,11 +14,7 @@ PREFIX4, PREFIX6 = 16, 64
 
 
 def have_ipv6() -> bool:
-    try:
-        with open("/proc/net/if_inet6", encoding="ascii"):
-            return True
-    except OSError:
-        return False
+    return Path("/proc/net/if_inet6").exists()
 
 
 def _run(lines: Iterable[str]) -> None:

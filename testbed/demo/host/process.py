@@ -6,6 +6,7 @@ import os
 import signal
 import stat
 from collections.abc import Mapping
+from pathlib import Path
 
 from testbed.demo.host import linux
 from testbed.demo.host.image import PATH
@@ -27,23 +28,21 @@ def find_program(name: str, path: str) -> str:
         return _check(name, name)
     for folder in path.split(":"):
         candidate = f"{folder}/{name}"
-        if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
+        if Path(candidate).is_file() and os.access(candidate, os.X_OK):
             return candidate
     raise CannotStartError(f'{_START}exec: "{name}": executable file not found in $PATH')
 
 
 def _check(path: str, shown: str) -> str:
     try:
-        mode = os.stat(path).st_mode
+        mode = Path(path).stat().st_mode
     except FileNotFoundError:
         raise CannotStartError(f'{_START}exec: "{shown}": stat {shown}: no such file or directory') from None
     except NotADirectoryError:
         raise CannotStartError(f'{_START}exec: "{shown}": stat {shown}: not a directory') from None
     except PermissionError:
         raise CannotStartError(f'{_START}exec: "{shown}": permission denied') from None
-    if stat.S_ISDIR(mode):
-        raise CannotStartError(f'{_START}exec: "{shown}": is a directory')
-    if not mode & 0o111:
+    if stat.S_ISDIR(mode) or not mode & 0o111:
         raise CannotStartError(f'{_START}exec: "{shown}": permission denied')
     return path
 
@@ -82,7 +81,9 @@ def execute(argv: tuple[str, ...], env: Mapping[str, str]) -> None:
     """Replace this process. Signals that Python ignores get their default action back first."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
-    program = find_program(argv[0] if argv else "", env["PATH"])
+    if not argv:
+        raise CannotStartError("args must not be empty")
+    program = find_program(argv[0], env["PATH"])
     try:
         os.execve(program, list(argv), dict(env))
     except PermissionError:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures.thread  # noqa: F401  a container has no Python library to import from later
+import encodings.ascii
 import encodings.idna  # noqa: F401
 import itertools
 import os
+import signal
 import socket
 import ssl
 import struct
@@ -174,4 +176,6 @@ def run(program: str, env: Mapping[str, str]) -> None:
 
 
 async def _main(program: Program, env: Mapping[str, str]) -> None:
+    # Process 1 has no default action for SIGTERM: a server that wants to end in time must ask for it.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: os._exit(0))
     await program(env)
