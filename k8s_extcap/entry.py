@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 
-from k8s_extcap.edge import folders
 from k8s_extcap.edge.folders import system
 from k8s_extcap.wireshark import argv as words
 
@@ -37,7 +36,7 @@ def main(argv: list[str]) -> int:
     answer = _ANSWERS.get(action)
     if answer is None or (action == "version" and len(argv) > 1):
         return _go_on(action, argv)
-    _leave(answer(words.parse(argv)))
+    return _leave(answer(words.parse(argv)))
 
 
 def _leave(text: str) -> NoReturn:

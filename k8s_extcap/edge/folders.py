@@ -11,6 +11,8 @@ try:
 except ImportError:  # Windows
     import os as system  # type: ignore[no-redef]
 
+__all__ = ["NAME", "cache", "config", "ensure", "read", "runtime", "state", "system", "variable", "write"]
+
 NAME = "k8s-extcap"
 
 
@@ -22,7 +24,7 @@ def variable(name: str) -> str:
 
 def _home() -> str:
     home = variable("HOME") or variable("USERPROFILE")
-    return home if home else f"/tmp/{NAME}-{system.getuid()}"
+    return home or f"/tmp/{NAME}-{system.getuid()}"
 
 
 def _folder(part: str, xdg: str, default: str) -> str:
@@ -55,16 +57,16 @@ def runtime() -> str:
 def ensure(path: str) -> str:
     """The folder, made 0700 with its parents where missing. OSError where that is refused, or it is another user's."""
     try:
-        found = system.stat(path)
+        found = system.stat(path)  # noqa: PTH116 (pathlib costs more than all of us)
     except FileNotFoundError:
         parent = path.rpartition("/")[0]
         if parent:
             ensure(parent)
         try:
-            system.mkdir(path, 0o700)
+            system.mkdir(path, 0o700)  # noqa: PTH102
         except FileExistsError:
             pass  # a process started at the same time has made it
-        found = system.stat(path)
+        found = system.stat(path)  # noqa: PTH116
     if path.startswith(f"/tmp/{NAME}-") and found.st_uid != system.getuid():
         raise PermissionError(13, "belongs to another user", path)
     return path
@@ -100,4 +102,4 @@ def write(path: str, content: bytes) -> None:
             content = content[system.write(handle, content) :]
     finally:
         system.close(handle)
-    system.rename(temporary, path)
+    system.rename(temporary, path)  # noqa: PTH104

@@ -167,8 +167,15 @@ class PodList(_Api, frozen=True):
     items: tuple[Pod, ...] = ()
 
 
+class Expression(_Api, frozen=True):
+    key: str = ""
+    operator: str = ""  # In, NotIn, Exists, DoesNotExist
+    values: tuple[str, ...] = ()
+
+
 class LabelSelector(_Api, frozen=True):
     match_labels: dict[str, str] = {}
+    match_expressions: tuple[Expression, ...] = ()
 
 
 class ObjectSpec(_Api, frozen=True):

@@ -51,7 +51,8 @@ for argument do
 done
 case $action in
     --extcap-interfaces)
-        printf '%s\\n' 'extcap {{version=0}}{{display=Kubernetes}}' "interface {{value=k8s-broken}}{{display=$advice}}" ;;
+        printf '%s\\n' 'extcap {{version=0}}{{display=Kubernetes}}'
+        printf '%s\\n' "interface {{value=k8s-broken}}{{display=$advice}}" ;;
     --extcap-dlts) printf '%s\\n' 'dlt {{number=1}}{{name=EN10MB}}{{display=Ethernet}}' ;;
     --extcap-config | filter) ;;
     *)
@@ -100,7 +101,11 @@ def _environment(environment: dict[str, str]) -> str:
         if not name.isidentifier() or not name.isascii():
             raise ValueError(f"{name!r} is no name of an environment variable")
         if name == "PATH":
-            lines += ["    PATH=${PATH:-/usr/bin:/bin}", *(_folder(f) for f in value.split(":") if f), "    export PATH"]
+            lines += [
+                "    PATH=${PATH:-/usr/bin:/bin}",
+                *(_folder(f) for f in value.split(":") if f),
+                "    export PATH",
+            ]
         else:
             lines.append(f'    if [ -z "${{{name}+set}}" ]; then {name}={shlex.quote(value)}; export {name}; fi')
     return "".join(line + "\n" for line in lines)

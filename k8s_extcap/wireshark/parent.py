@@ -127,7 +127,7 @@ def preference_key(name: str) -> str:
 
 def _unkeyed(key: str) -> str:
     """One name that has this key; any of them makes the preference known. "" for what is no name of ours."""
-    head, kind, rest = (key.split("_", 2) + ["", ""])[:3]
+    head, kind, rest = [*key.split("_", 2), "", ""][:3]
     if head != "k8s" or not rest:
         return ""
     dotted = rest.replace("_", ".", 2) if kind == "container" else rest.replace("_", ".", kind not in ("ns", "node"))
@@ -153,9 +153,7 @@ def _getopt(argv: list[str], kind: str) -> _Words:
     return found
 
 
-def _short(
-    letters: str, following: list[str], options: tuple[frozenset[str], frozenset[str]], found: _Words
-) -> int:
+def _short(letters: str, following: list[str], options: tuple[frozenset[str], frozenset[str]], found: _Words) -> int:
     """Reads one word of short options; how many of the following words it used."""
     valued, bare = options
     for at, letter in enumerate(letters):
