@@ -76,9 +76,9 @@ class Sink:
             return len(data)
 
     def _flush(self) -> None:
-        while self._queue and not self.gone:
+        while self._queue:
             written = self._write(memoryview(bytes(self._queue[:PIPE_SIZE])))
-            if self.gone or not written:
+            if not written:
                 break
             del self._queue[:written]
         if not self._queue:

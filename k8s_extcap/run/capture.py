@@ -41,6 +41,8 @@ class Watch:
     """What a spectator (the command line) may see and be told; every field is optional to look at."""
 
     counters: Counters = field(default_factory=Counters)
+    on_session: Callable[[Session], None] = lambda _session: None
+    on_target: Callable[[Target], None] = lambda _target: None
     on_plan: Callable[[Plan, str], None] = lambda _plan, _note: None
 
 
@@ -52,7 +54,9 @@ async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch 
     sink.on_gone = lambda: stop.request("the reader closed the capture")
     try:
         session = await or_stop(asyncio.to_thread(open_session, request.connection, capture=number), stop)
+        watch.on_session(session)
         target, note = await or_stop(asyncio.to_thread(resolve.resolve, session, request), stop)
+        watch.on_target(target)
         facts = await or_stop(review.gather(session, request, target), stop)
         plan = ladder.plan(request, target, facts, number)
     except StoppedError:

@@ -26,7 +26,7 @@ SHOWN = 1000  # bytes of stderr; Wireshark shows the first 1,024
 def main(argv: list[str]) -> int:
     """Runs one capture for the host. The exit code is for people who read logs: the host ignores it."""
     invocation = arguments.parse(argv)
-    log.start(invocation.values.get("log-file", ""), invocation.values.get("log-level", "info"))
+    log.start(invocation.values.get("log-file", ""), invocation.values.get("log-level", "") or "info")
     code = asyncio.new_event_loop().run_until_complete(_lane(invocation))
     # A thread that still waits for a cluster would hold the process; what it made is in the journal. The exit
     # functions remove the certificate files that the kubernetes library decoded.
@@ -58,17 +58,18 @@ async def _lane(invocation: arguments.Invocation) -> int:
         return 70  # EX_SOFTWARE of sysexits.h
     finally:
         parent.cancel()
-        if sink:
+        if sink is not None:
             sink.close()
     return 0
 
 
 async def _capture(invocation: arguments.Invocation, sink: Sink, stop: Stop) -> None:
     # The heavy half, imported when the FIFO is open.
-    from k8s_extcap.run.capture import capture
-    from k8s_extcap.run.request import from_invocation
+    from k8s_extcap.run import asked, capture
 
-    await capture(from_invocation(invocation), sink, stop)
+    wanted = asked.from_invocation(invocation)
+    watch = capture.Watch(on_session=wanted.verify, on_target=wanted.remember)
+    await capture.capture(wanted.request, sink, stop, watch)
 
 
 def say(sentence: str) -> None:

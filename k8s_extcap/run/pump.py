@@ -64,7 +64,7 @@ class Pump:
 
     def _convert(self) -> None:
         batch, self._batch = self._batch, bytearray()
-        if self.reader.full:
+        if self._reported_full:
             return
         out = self.reader.feed(batch)
         header = self.reader.header
@@ -72,7 +72,7 @@ class Pump:
             self._started = True
             out = self._on_header(header) + out
         self._sink.put(out)
-        if self.reader.full and not self._reported_full:
+        if self.reader.full:
             self._reported_full = True
             self._on_full()
         self._brake(len(out))
