@@ -88,7 +88,7 @@ peer() {
 
 # The guard unlinks what was uploaded after a second or two; a look through a large node's /proc may take longer.
 _ENTER = r"""
-ids=$1 cid=$2 addresses=$3 wanted=$4 nsx=$5 program=$6 proc=${K8S_EXTCAP_PROC:-/proc} shell=$(command -v sh)
+ids=$1 cid=$2 addresses=$3 wanted=$4 nsx=$5 program=$6 proc=${K8S_EXTCAP_PROC:-/proc}
 shift 6
 : >"${nsx%/*}/busy-$$"
 mv "$nsx" "$nsx.run" && mv "$program" "$program.run" || exit 97
@@ -102,7 +102,7 @@ else
   depth $proc/self/cgroup
   said="no process on this node belongs to the pod" pid=
   for c in $(candidates); do
-    said=$("$nsx" -c "${c#*:}" $proof "${c%%:*}" "$shell" -c : 2>&1) && pid=${c%%:*} mark=${c#*:} && break
+    said=$("$nsx" -c "${c#*:}" $proof "${c%%:*}" "$program" --version 2>&1) && pid=${c%%:*} mark=${c#*:} && break
   done
   [ -n "$pid" ] || die "${said#nsx: }"
   [ "$wanted" = host ] || proof="-c $mark $proof"
