@@ -1,0 +1,117 @@
+"""`k8s-extcap capture`: the same engine as under Wireshark, into a file or a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Annotated
+
+import typer
+from rich.live import Live
+from rich.text import Text
+
+from k8s_extcap.cli.console import err, say
+from k8s_extcap.cli.flags import with_options
+from k8s_extcap.edge import log
+from k8s_extcap.model.errors import OutputError, UsageError
+from k8s_extcap.model.plan import Plan
+from k8s_extcap.model.report import Counters, Report
+from k8s_extcap.model.request import CaptureRequest
+from k8s_extcap.wireshark import target as targets
+from k8s_extcap.wireshark.request import log_of, to_request
+
+BEAT = 0.5  # seconds between two looks at the counters: as often as they are counted
+
+
+def capture(
+    values: dict[str, str],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help=f"{targets.GRAMMAR}, or an interface name.")],
+    write: Annotated[
+        str, typer.Option("--write", "-w", metavar="FILE", help="Capture file; - is standard output.")
+    ] = "-",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line and no summary.")] = False,
+) -> None:
+    """Capture packets of a pod, workload, Service or node until Ctrl+C or a limit.
+
+    For example:
+
+        k8s-extcap capture shop/web-7d9f8b6c5-x2x4z -w web.pcapng
+
+        k8s-extcap capture deploy/shop/web --limit-time 30s -f 'tcp port 80' -w - | tshark -r -
+    """
+    name = targets.parse(target, values.get("namespace", ""))
+    request = to_request(name, values)
+    level, file = log_of(values)
+    log.start(file, level)
+    if write == "-" and sys.stdout.isatty():
+        raise UsageError(
+            "Packets are no text for a terminal. Name a file with -w FILE, or pipe them: … -w - | tshark -r -"
+        )
+    report = asyncio.run(_capture(request, write, quiet=quiet))
+    for sentence in report.leftover:
+        say(sentence)
+    if not quiet:
+        say(summary(report))
+
+
+async def _capture(request: CaptureRequest, write: str, *, quiet: bool) -> Report:
+    # The heavy half: help and mistakes are answered without it.
+    from k8s_extcap.edge.fifo import open_fifo, standard_output
+    from k8s_extcap.run.capture import Watch
+    from k8s_extcap.run.capture import capture as run
+    from k8s_extcap.run.stop import Stop, watch_signals
+
+    stop = Stop()
+    watch_signals(stop)
+    if write != "-" and os.path.isdir(write):  # noqa: PTH112  (one stat before anything runs)
+        raise OutputError(f"{write} is a folder. Name the capture file in it.")
+    sink = standard_output() if write == "-" else await open_fifo(write)
+    watch = Watch(on_plan=lambda plan, note: None if quiet else say(planned(plan, note)))
+    progress = None if quiet or not err.is_terminal else asyncio.create_task(_progress(watch.counters))
+    try:
+        return await run(request, sink, stop, watch)
+    finally:
+        if progress:
+            progress.cancel()
+            await asyncio.gather(progress, return_exceptions=True)
+        sink.close()
+
+
+async def _progress(counters: Counters) -> None:
+    before = 0
+    with Live(Text(""), console=err, transient=True, auto_refresh=False) as live:
+        while True:
+            await asyncio.sleep(BEAT)
+            live.update(Text(line(counters, (counters.bytes - before) / BEAT)), refresh=True)
+            before = counters.bytes
+
+
+def planned(plan: Plan, note: str) -> str:
+    """What is done, why, and what stays, before the first packet."""
+    stays = "" if plan.leaves == "nothing" else f" Stays afterwards: {plan.leaves}."
+    return " ".join(part for part in (note, plan.why) if part) + stays
+
+
+def line(counters: Counters, rate: float) -> str:
+    """Packets, bytes, rate, drops."""
+    dropped = "" if counters.dropped is None else f", {counters.dropped:,} dropped"
+    return f"{counters.packets:,} packets, {amount(counters.bytes)}, {amount(rate)}/s{dropped}"
+
+
+def summary(report: Report) -> str:
+    lost = "unknown how many were lost" if report.lost_in_ring is None else f"{report.lost_in_ring:,} lost in the pod"
+    why = f" (ended by: {report.ended_by})" if report.ended_by else ""
+    return f"{report.packets:,} packets, {amount(report.bytes)} in {report.seconds:.1f} s, {lost}{why}"
+
+
+def amount(octets: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if octets < 1000:
+            return f"{octets:.0f} {unit}" if unit == "B" else f"{octets:.1f} {unit}"
+        octets /= 1000
+    return f"{octets:.2f} GB"
+
+
+def register(app: typer.Typer) -> None:
+    app.command("capture")(with_options(capture))

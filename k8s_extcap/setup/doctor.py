@@ -1,0 +1,208 @@
+"""Is everything there that a capture needs? Findings in the order in which things would fail, each with what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from k8s_extcap.edge import catalog, log
+from k8s_extcap.kube import connect
+from k8s_extcap.model.errors import ExtcapError, RefusedError
+from k8s_extcap.model.plan import Tri
+from k8s_extcap.model.request import Connection
+from k8s_extcap.payload import binaries
+from k8s_extcap.setup import install, places
+from k8s_extcap.version import VERSION
+
+State = Literal["good", "note", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`advice` is what to do, "" where nothing is to be done; `yaml` what to ask an administrator for."""
+
+    topic: str
+    state: State
+    sentence: str
+    advice: str = ""
+    yaml: str = ""
+
+
+# What each way to capture needs, from the smallest footprint to the largest: verb, resource[.group], subresource.
+NEEDS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "list pods": (("list", "pods", ""), ("get", "pods", "")),
+    "capture (resident, upload)": (("get", "pods", "exec"), ("create", "pods", "exec")),
+    "capture (ephemeral)": (("patch", "pods", "ephemeralcontainers"),),
+    "capture (nsenter)": (("create", "jobs.batch", ""), ("delete", "jobs.batch", "")),
+    "capture (copy)": (("create", "pods", ""), ("delete", "pods", "")),
+}
+_ESSENTIAL = ("list pods", "capture (resident, upload)")
+
+
+def examine(connection: Connection, namespace: str = "") -> Iterator[Finding]:
+    """Findings one by one, as they are made; the last ones ask the cluster."""
+    yield Finding("k8s-extcap", "good", f"{VERSION}, Python {sys.version.split()[0]} at {sys.executable}")
+    yield from _payload()
+    yield from _dumpcap()
+    yield from _hosts()
+    yield from _launchers()
+    yield _list_file()
+    yield Finding("log", "good", log.default_file())
+    yield from _cluster(connection, namespace)
+
+
+def _payload() -> Iterator[Finding]:
+    rows = binaries.listed()
+    if rows:
+        kinds = ", ".join(f"{row.name} {row.version} for {row.arch}" for row in rows)
+        yield Finding("payload", "good", f"to upload: {kinds}")
+    else:
+        yield Finding(
+            "payload",
+            "note",
+            "This installation came without the programs that are uploaded; only a pod's own tcpdump can be used.",
+            "Install k8s-extcap from a wheel, or run `python -m payload.build` in a checkout.",
+        )
+
+
+def _dumpcap() -> Iterator[Finding]:
+    found = [path for path in _programs("dumpcap") if path.is_file()]
+    if not found:
+        yield Finding(
+            "dumpcap", "bad", "There is no dumpcap, which Wireshark reads captures with.", "Install Wireshark."
+        )
+    for path in found:
+        if os.access(path, os.X_OK):
+            yield Finding("dumpcap", "good", f"{path} may be run")
+        else:
+            group = path.group()
+            yield Finding(
+                "dumpcap",
+                "bad",
+                f"{path} may be run by root and the group {group} only, so Wireshark cannot capture from anything.",
+                f"sudo usermod -aG {group} $USER, then log in anew",
+            )
+
+
+def _programs(name: str) -> list[Path]:
+    """On PATH, runnable or not: `shutil.which` does not see what one may not run."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    paths = [Path(folder) / name for folder in (*folders, "/usr/bin", "/usr/sbin") if folder]
+    unique = {path.resolve(): path for path in reversed(paths) if path.exists()}
+    return list(reversed(unique.values()))
+
+
+def _hosts() -> Iterator[Finding]:
+    hosts = places.hosts()
+    if not hosts:
+        yield Finding("Wireshark", "bad", "Neither wireshark nor tshark is on PATH.", "Install Wireshark.")
+    for host in hosts:
+        yield Finding("Wireshark", "good", f"{host.program} {host.version}")
+    if hosts and not places.shared():
+        yield Finding(
+            "Wireshark",
+            "bad",
+            "Its global extcap folder is missing, and without it the personal one is not looked at either.",
+            "sudo mkdir -p " + (hosts[0].shared or "/usr/lib/wireshark/extcap"),
+        )
+
+
+def _launchers() -> Iterator[Finding]:
+    candidates = [folder / places.LAUNCHER for folder in (*places.personal(os.environ), *places.shared())]
+    found = [path for path in candidates if path.exists() or path.is_symlink()]
+    if not found:
+        yield Finding("launcher", "bad", "It is in no folder of Wireshark's.", "k8s-extcap install")
+    for path in found:
+        answer = install.verify(path)
+        if answer.problem:
+            yield Finding("launcher", "bad", f"{path}: {answer.problem}", "k8s-extcap install")
+        elif answer.version != VERSION:
+            yield Finding("launcher", "note", f"{path} is of version {answer.version}.", "k8s-extcap install")
+        else:
+            yield Finding("launcher", "good", f"{path} answers with {len(answer.interfaces)} interfaces")
+
+
+def _list_file() -> Finding:
+    header = catalog.header()
+    if header is None:
+        return Finding("list", "note", "Nothing was listed yet.", "k8s-extcap refresh")
+    status = Path(catalog.folder()) / "status"
+    said = " ".join(status.read_text(errors="replace").split())[:200] if status.exists() else ""
+    return Finding("list", "good", f"context {header.context or 'none'}" + (f"; last refresh: {said}" if said else ""))
+
+
+def _cluster(connection: Connection, namespace: str) -> Iterator[Finding]:
+    from k8s_extcap.run.session import open_session
+
+    try:
+        session = open_session(connection)
+    except ExtcapError as error:
+        yield Finding("cluster", "bad", error.sentence, _plugin_advice(error))
+        return
+    where = f"context {session.context} at {session.server}"
+    try:
+        session.api.get("/version")
+    except RefusedError:
+        pass  # it answered; anonymous /version may be closed
+    except ExtcapError as error:
+        yield Finding("cluster", "bad", error.sentence)
+        return
+    yield Finding("cluster", "good", f"{where} answers")
+    yield from permissions(session, namespace or session.namespace)
+
+
+def _plugin_advice(error: ExtcapError) -> str:
+    return (
+        "" if shutil.which("kubectl") is None else f"See whether this works: kubectl version ({type(error).__name__})"
+    )
+
+
+def permissions(session: connect.Session, namespace: str) -> Iterator[Finding]:
+    """What this user may do in the namespace, by access reviews; what lacks, as a Role to ask for."""
+    lacking: list[tuple[str, str, str]] = []
+    for purpose, needs in NEEDS.items():
+        answers: dict[tuple[str, str, str], Tri] = {
+            need: session.api.may(need[0], need[1], namespace=namespace, subresource=need[2]) for need in needs
+        }
+        missing = [need for need, allowed in answers.items() if allowed is False]
+        unknown = [need for need, allowed in answers.items() if allowed is None]
+        lacking += missing
+        if missing:
+            state: State = "bad" if purpose in _ESSENTIAL else "note"
+            yield Finding(
+                purpose,
+                state,
+                f"In namespace {namespace} you may not {', '.join(map(_spoken, missing))}.",
+                "Ask for this Role." if state == "bad" else "Where you need it, ask for this Role.",
+                role(namespace, tuple(missing)),
+            )
+        elif unknown:
+            yield Finding(purpose, "note", f"Whether you may {', '.join(map(_spoken, unknown))} is not known.")
+        else:
+            yield Finding(purpose, "good", f"allowed in namespace {namespace}")
+
+
+def _spoken(need: tuple[str, str, str]) -> str:
+    verb, resource, subresource = need
+    return f"{verb} {resource.partition('.')[0]}{'/' + subresource if subresource else ''}"
+
+
+def role(namespace: str, needs: tuple[tuple[str, str, str], ...]) -> str:
+    """A Role with exactly these rights."""
+    verbs: dict[tuple[str, str], list[str]] = {}
+    for verb, resource, subresource in needs:
+        plain, _, group = resource.partition(".")
+        verbs.setdefault((group, plain + ("/" + subresource if subresource else "")), []).append(verb)
+    rules = "".join(
+        f'  - apiGroups: ["{group}"]\n    resources: ["{resource}"]\n    verbs: [{", ".join(words)}]\n'
+        for (group, resource), words in verbs.items()
+    )
+    return (
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n"
+        f"metadata:\n  name: k8s-extcap\n  namespace: {namespace}\nrules:\n{rules}"
+    )
