@@ -25,15 +25,19 @@ parts() {
   while [ -n "$rest" ]; do
     part=${rest%%/*}
     case $rest in (*/*) rest=${rest#*/};; (*) rest=;; esac
-    case $part in (pod?*|*-pod?*.slice) seen=$((seen+1)); [ $seen != "$2" ] || { mark=$part deep=$rest; return; };; esac
+    case $part in
+      (pod?*|*-pod?*.slice|*-pod?*.slice:*)
+        seen=$((seen+1))
+        [ $seen != "$2" ] || { mark=$part deep=$rest; return; };;
+    esac
   done
 }
 belongs() {
   while IFS= read -r line; do
     parts "$line" $pods_above
-    [ -n "$mark" ] && for id in $ids; do
-      case $mark in (pod"$id"|*-pod"$id".slice) return 0;; esac
-    done && return 0
+    for id in $ids; do
+      case $mark in (pod"$id"|*-pod"$id".slice|*-pod"$id".slice:*) return 0;; esac
+    done
   done <"$1"
   return 1
 } 2>/dev/null
