@@ -46,9 +46,9 @@ def capture(fifo: str, settings: dict[str, object]) -> int:
 
 
 def packet(number: int) -> bytes:
-    """UDP from 192.0.2.1:1000+number to 192.0.2.2:4000, its payload the number as text (RFC 5737 addresses)."""
+    """UDP from 192.0.2.1:50000+number to 192.0.2.2:40000, its payload the number as text (RFC 5737 addresses)."""
     payload = f"packet {number}".encode()
-    udp = struct.pack(">HHHH", 1000 + number, 4000, 8 + len(payload), 0) + payload
+    udp = struct.pack(">HHHH", 50000 + number, 40000, 8 + len(payload), 0) + payload
     addresses = bytes((192, 0, 2, 1, 192, 0, 2, 2))
     ip = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(udp), number, 0, 64, 17, 0) + addresses
     frame = bytes.fromhex("020000000002 020000000001 0800") + ip + udp

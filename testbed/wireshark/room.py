@@ -43,6 +43,9 @@ class Room:
         old = tuple(map(int, self.version.split("."))) < (4, 2)
         return Path(".config/wireshark/extcap" if old else ".local/lib/wireshark/extcap")
 
+    def has(self, program: str) -> bool:
+        return any((self.root / folder / program).exists() for folder in ("usr/bin", "usr/local/bin", "usr/sbin"))
+
     def command(
         self,
         argv: Sequence[str | Path],

@@ -1,0 +1,215 @@
+"""A Wireshark window and somebody who uses it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.wireshark.desk import Desk
+from testbed.wireshark.dialog import Dialog, top
+from testbed.wireshark.display import SIZE, screen
+from testbed.wireshark.widgets import Screen, View, Widget
+
+# The window fills the screen, so that rows are in view and pictures are the same in every run. No question about
+# unsaved packets at the end; no advertisements in 4.6's welcome page.
+_RECENT = f"""\
+gui.geometry_main_x: 0
+gui.geometry_main_y: 0
+gui.geometry_main_width: {SIZE[0]}
+gui.geometry_main_height: {SIZE[1]}
+"""
+_RECENT_4_6 = "gui.welcome_page.sidebar.tips_visible: FALSE\n"
+_PREFERENCES = "gui.ask_unsaved: FALSE\ngui.update.enabled: FALSE\n"
+
+
+@dataclass(frozen=True)
+class Window:
+    """Texts are what the screen shows. Everything waits until it has happened, or raises TimeoutError."""
+
+    desk: Desk
+    screen: Screen
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def version(self) -> str:
+        return self.desk.version
+
+    def rows(self) -> list[str]:
+        """The interface list, top to bottom: for an extcap `DISPLAY: VALUE`."""
+        return [cells[1].name for cells in _rows(self.screen.look()) if len(cells) > 1]
+
+    def wait_for_row(self, text: str) -> str:
+        """Until the list has a row that contains `text`; its whole text."""
+        return self.screen.wait(f"row with {text!r}", lambda view: _row(view, text))[1].name
+
+    def open_options(self, row: str) -> Dialog:
+        """The gear of a row."""
+        self.screen.click(self._in_view(row)[0])
+        self.screen.wait(f"options dialog of {row}", top)
+        return Dialog(self.screen)
+
+    def select(self, row: str) -> None:
+        self.screen.click(self._in_view(row)[1])
+        self.screen.wait(f"selection of {row}", lambda view: _selected(_row(view, row)))
+
+    def start(self, row: str) -> None:
+        """A double click on a row; returns when the capture page is there."""
+        self.screen.click(self._in_view(row)[1], times=2)
+        self.wait_for_capture()
+
+    def wait_for_capture(self) -> None:
+        """Until the list of packets took the place of the list of interfaces."""
+        self.screen.wait("packet list", lambda view: view.one("tree", "Packet list"))
+
+    def capturing(self) -> bool:
+        stop = self.screen.look().one("push button", "Stop")
+        return bool(stop and "sensitive" in stop.states)
+
+    def wait_for_packets(self, count: int) -> int:
+        """Until the status bar counts that many; what it says."""
+        return self.screen.wait(f"{count} packets", lambda view: (n := _packets(view)) >= count and n)
+
+    def packets(self) -> int:
+        """The count in the status bar."""
+        return _packets(self.screen.look())
+
+    def packet_rows(self, least: int = 1) -> list[list[str]]:
+        """The packets in view, as soon as there are so many: No., Time, Source, Destination, Protocol, Length, Info."""
+
+        def rows(view: View) -> list[list[str]] | None:
+            table = next((each for each in view.all("tree") if each.name == "Packet list"), None)
+            cells = [each.name for each in view.inside(table).all("table cell")] if table else []
+            return [cells[first : first + 7] for first in range(0, len(cells), 7)] if len(cells) >= 7 * least else None
+
+        return self.screen.wait(f"{least} packets in view", rows)
+
+    def stop(self) -> None:
+        """The red square; returns when the capture has ended."""
+        self.screen.click(self.screen.wait("stop button", lambda view: view.one("push button", "Stop")))
+        self.wait_for_end()
+
+    def wait_for_end(self) -> None:
+        self.screen.wait("end of the capture", lambda view: not _sensitive(view.one("push button", "Stop")))
+
+    def restart(self) -> None:
+        """The blue fin once more, after a stop."""
+        self.screen.click(self.screen.wait("start button", lambda view: view.one("check box", "Start")))
+
+    def rescan(self) -> None:
+        """F5 on the welcome page. It gives no sign of its own: wait for what should be new."""
+        self.screen.focus("Wireshark")
+        self.screen.keys("F5")
+
+    def wait_for_error(self) -> str:
+        """The words of a message box; it stays open."""
+        return self.screen.wait("error dialog", error)
+
+    def error(self) -> str | None:
+        return error(self.screen.look())
+
+    def dismiss(self) -> None:
+        """Close the message box."""
+        box = self.screen.wait("error dialog", lambda view: view.one("alert"))
+        self.screen.click(self.screen.wait("OK", lambda view: view.inside(box).one("push button", "OK")))
+        self.screen.wait("end of the error dialog", lambda view: not view.one("alert"))
+
+    def filter(self, text: str) -> None:
+        """Type a capture filter on the welcome page, key by key."""
+        self.screen.click(self.screen.wait("filter", lambda view: view.one("text", "Capture filter entry")))
+        self.screen.keys("ctrl+a", "Delete")
+        self.screen.type(text)
+
+    def picture(self, path: Path) -> Path:
+        """The whole screen as PNG."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        command = ["import", "-display", self.screen.display, "-window", "root", "-define", "png:compression-level=9"]
+        subprocess.run([*command, str(path)], check=True, timeout=60, capture_output=True)
+        return path
+
+    def words(self) -> list[str]:
+        """All that can be read on the screen."""
+        return self.screen.look().words()
+
+    def _in_view(self, text: str) -> tuple[Widget, ...]:
+        """A row, scrolled to if need be."""
+        for _ in range(300):
+            cells = self.screen.wait(f"row with {text!r}", lambda view: _row(view, text))
+            view = self.screen.look()
+            frame = next(each for each in view.all("tree") if cells[0] in view.inside(each).widgets)
+            middle = cells[1].box.middle[1]
+            if frame.box.y <= middle < frame.box.y + frame.box.height:
+                return cells
+            self.screen.scroll(frame, down=middle > frame.box.y)
+        raise LookupError(f"The row with {text!r} cannot be scrolled to.")
+
+
+@contextmanager
+def window(desk: Desk, *args: str, env: Mapping[str, str] | None = None) -> Iterator[Window]:
+    """Wireshark with these arguments on a screen of its own, killed at the end with all that it started."""
+    modern = desk.version not in {"4.0", "4.2", "4.4"}
+    desk.write(".config/wireshark/recent_common", _RECENT + (_RECENT_4_6 if modern else ""))
+    if not (desk.home / ".config/wireshark/preferences").exists():
+        desk.write(".config/wireshark/preferences", _PREFERENCES)
+    log = desk.case / "wireshark.log"
+    with screen(desk) as (hands, shown), log.open("wb") as errors:
+        process = subprocess.Popen(
+            desk.command(["wireshark", *args]),
+            env={**shown, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=errors,
+            stderr=errors,
+            start_new_session=True,
+        )
+        hands.program = process
+        try:
+            yield Window(desk, hands, process, log)
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # a test may have ended it
+            process.wait()
+
+
+def error(view: View) -> str | None:
+    """The words of the message box that is open."""
+    box = view.one("alert")
+    words = [each.name for each in view.inside(box).all("label") if each.name] if box else []
+    return "\n".join(words) or None
+
+
+def _rows(view: View) -> list[tuple[Widget, ...]]:
+    """The cells of the interface list, row by row."""
+    listing = next((each for each in view.widgets if each.name == "Interface list"), None)
+    rows: dict[int, list[Widget]] = {}
+    for cell in view.inside(listing).all("table cell") if listing else []:
+        rows.setdefault(cell.box.y, []).append(cell)
+    return [tuple(cells) for cells in rows.values()]
+
+
+def _row(view: View, text: str) -> tuple[Widget, ...] | None:
+    rows = [cells for cells in _rows(view) if len(cells) > 1]
+    exact = [cells for cells in rows if cells[1].name == text or cells[1].name.endswith(f": {text}")]
+    return next(iter(exact or [cells for cells in rows if text in cells[1].name]), None)
+
+
+def _selected(cells: tuple[Widget, ...] | None) -> bool:
+    return bool(cells and "selected" in cells[1].states)
+
+
+def _packets(view: View) -> int:
+    for label in view.all("label"):
+        if found := re.match(r"Packets: (\d+)", label.name):
+            return int(found[1])
+    return 0
+
+
+def _sensitive(widget: Widget | None) -> bool:
+    return bool(widget and "sensitive" in widget.states)
