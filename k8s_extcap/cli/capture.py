@@ -41,6 +41,10 @@ def capture(
         k8s-extcap capture deploy/shop/web --limit-time 30s -f 'tcp port 80' -w - | tshark -r -
     """
     name = targets.parse(target, values.get("namespace", ""))
+    if name.alias and "context" not in values:
+        from k8s_extcap.cli.naming import context_of
+
+        values = {**values, "context": context_of(name.alias, values.get("kubeconfig", ""))}
     request = to_request(name, values)
     level, file = log_of(values)
     log.start(file, level)

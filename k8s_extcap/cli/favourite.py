@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from k8s_extcap.cli.console import say, show
-from k8s_extcap.edge import favourites
+from k8s_extcap.edge import recents
 from k8s_extcap.model import ids
+from k8s_extcap.model.errors import UsageError
+from k8s_extcap.model.ids import Name
 from k8s_extcap.wireshark import target as targets
 
 
@@ -22,23 +24,36 @@ def favourite(
 ) -> None:
     """Have a target listed in Wireshark always; without TARGET, print the favourites."""
     if not target:
-        for interface in favourites.load():
-            show(interface)
+        for used in recents.favourites():
+            show(f"{ids.render(used.name)}\t{used.context}")
         return
+    name, place = named(target, namespace, context)
+    if not remove:
+        recents.add_favourite(name, place)
+        say(f"{name.spoken()} in context {place} is listed always now. Press F5 in Wireshark.")
+    elif recents.remove_favourite(name, place):
+        say(f"{name.spoken()} in context {place} is no favourite any more.")
+    else:
+        raise UsageError(
+            f"{name.spoken()} in context {place} was no favourite. Without TARGET the favourites are printed."
+        )
+
+
+def named(target: str, namespace: str, context: str) -> tuple[Name, str]:
+    """The name, its namespace filled in from its context, and that context."""
+    from k8s_extcap.cli.naming import context_of
     from k8s_extcap.kube.connect import contexts
 
     name = targets.parse(target, namespace)
-    if not name.namespace and name.kind != "node":
-        known = contexts()
-        chosen = known.named(context or known.current)
-        name = ids.Name(name.kind, chosen.namespace if chosen else "default", name.name, name.container)
-    if context:
-        name = ids.Name(name.kind, name.namespace, name.name, name.container, ids.alias_of(context), name.digest)
-    interface = ids.render(name)
-    if remove:
-        say(f"{interface} is no favourite any more." if favourites.remove(interface) else f"{interface} was none.")
-    else:
-        say(f"{interface} is a favourite{'' if favourites.add(interface) else ' already'}. Press F5 in Wireshark.")
+    known = contexts()
+    if name.alias and not context:
+        context = context_of(name.alias)
+    chosen = known.named(context or known.current)
+    if chosen is None:
+        have = ", ".join(c.name for c in known.all[:5])
+        raise UsageError(f"--context: the kubeconfig has no context {context!r}. It has: {have}.")
+    own = name.namespace or ("" if name.kind == "node" else chosen.namespace)
+    return Name(name.kind, own, name.name, name.container, "", name.digest), chosen.name
 
 
 def register(app: typer.Typer) -> None:

@@ -10,7 +10,6 @@ import typer
 
 from k8s_extcap.cli.console import show
 from k8s_extcap.cli.install import FolderOption, chosen
-from k8s_extcap.edge import favourites
 from k8s_extcap.edge import folders as ours
 from k8s_extcap.setup import install as setup
 from k8s_extcap.setup.plan import apply
@@ -47,7 +46,10 @@ def remembered() -> tuple[Path, ...]:
     """What this tool keeps for itself. Not the journals: they say what is still to be cleaned up in a cluster."""
     state = Path(ours.state())
     return (
-        favourites.path(),
+        state / "favourites",
+        state / "favourites.lock",
+        state / "recents",
+        state / "recents.lock",
         state / "options",
         state / "options.lock",
         state / "credentials",

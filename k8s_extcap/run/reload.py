@@ -19,8 +19,7 @@ from k8s_extcap.model.errors import ExtcapError, TargetError, clip
 from k8s_extcap.model.objects import NodeList, Pod, PodList, WorkloadList
 from k8s_extcap.model.plan import Target
 from k8s_extcap.model.request import CaptureRequest
-from k8s_extcap.run import request as requests
-from k8s_extcap.run import resolve
+from k8s_extcap.run import asked, resolve
 from k8s_extcap.run.session import open_session
 from k8s_extcap.wireshark import argv as arguments
 from k8s_extcap.wireshark.config import MANY, values
@@ -134,9 +133,10 @@ def _state(pod: Pod) -> str:
 
 
 def _request(invocation: arguments.Invocation) -> tuple[connect.Session, CaptureRequest]:
-    request = requests.from_invocation(invocation)
-    session = open_session(request.connection)
-    return session, settle(request, session.namespace)
+    wanted = asked.from_invocation(invocation)
+    session = open_session(wanted.request.connection)
+    wanted.verify(session)
+    return session, settle(wanted.request, session.namespace)
 
 
 def _target(invocation: arguments.Invocation) -> tuple[connect.Session, Target]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from k8s_extcap.edge import catalog, log
+from k8s_extcap.edge import known, log
 from k8s_extcap.kube import connect
 from k8s_extcap.model.errors import ExtcapError, RefusedError
 from k8s_extcap.model.plan import Tri
@@ -51,7 +51,7 @@ def examine(connection: Connection, namespace: str = "") -> Iterator[Finding]:
     yield from _dumpcap()
     yield from _hosts()
     yield from _launchers()
-    yield _list_file()
+    yield from _list_file()
     yield Finding("log", "good", log.default_file())
     yield from _cluster(connection, namespace)
 
@@ -127,13 +127,18 @@ def _launchers() -> Iterator[Finding]:
             yield Finding("launcher", "good", f"{path} answers with {len(answer.interfaces)} interfaces")
 
 
-def _list_file() -> Finding:
-    header = catalog.header()
-    if header is None:
-        return Finding("list", "note", "Nothing was listed yet.", "k8s-extcap refresh")
-    status = Path(catalog.folder()) / "status"
-    said = " ".join(status.read_text(errors="replace").split())[:200] if status.exists() else ""
-    return Finding("list", "good", f"context {header.context or 'none'}" + (f"; last refresh: {said}" if said else ""))
+def _list_file() -> Iterator[Finding]:
+    status = known.load()
+    if not status.checked and not status.clusters:
+        yield Finding("list", "note", "Nothing was listed yet.", "k8s-extcap refresh")
+    if status.error:
+        yield Finding("list", "note", status.error, "k8s-extcap refresh")
+    for cluster in status.clusters.values():
+        rows = f"context {cluster.context}: {len(cluster.rows)} listed of {cluster.seen} pods"
+        if cluster.error:
+            yield Finding("list", "note", f"{rows}, not read lately: {cluster.error}", "k8s-extcap refresh")
+        else:
+            yield Finding("list", "good", rows)
 
 
 def _cluster(connection: Connection, namespace: str) -> Iterator[Finding]:

@@ -55,7 +55,7 @@ def plan(folders: tuple[Path, ...], environment: Mapping[str, str], *, python: s
 
 
 def recorded_in(folders: tuple[Path, ...], environment: Mapping[str, str]) -> dict[str, str]:
-    """What of the environment a launcher in these folders records. One that others can read gets no proxy's password."""
+    """What of the environment a launcher in these folders records. One that others may read gets no password."""
     recorded = launcher.recorded(dict(environment))
     if _private(folders, environment):
         return recorded
