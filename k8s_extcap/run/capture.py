@@ -12,15 +12,16 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from k8s_extcap.edge.fifo import Sink
 from k8s_extcap.kube import review
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.methods import ladder
+from k8s_extcap.model.errors import MethodError, RemoteError
 from k8s_extcap.model.plan import ExecSpec, Plan, Target
 from k8s_extcap.model.report import Counters, Report
-from k8s_extcap.model.request import CaptureRequest
+from k8s_extcap.model.request import CaptureRequest, MethodName
 from k8s_extcap.run import resolve
 from k8s_extcap.run.executor import Executor
 from k8s_extcap.run.pump import Pump
@@ -46,6 +47,27 @@ class Watch:
     on_plan: Callable[[Plan, str], None] = lambda _plan, _note: None
 
 
+async def _attempt(
+    session: Session,
+    request: CaptureRequest,
+    plan: Plan,
+    number: str,
+    sink: Sink,
+    stop: Stop,
+    counters: Counters,
+) -> list[str]:
+    """One method, from its first deed to its last undo; what could not be undone."""
+    executor = Executor(session, number)
+    try:
+        specs = await executor.execute(plan, stop)
+        await Source(request, plan, specs[0], sink, stop, counters).run(session)
+    except StoppedError:
+        _log.info("stopped before the first packet: %s", stop.reason)
+    finally:
+        leftover = await executor.unwind()
+    return leftover
+
+
 async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch | None = None) -> Report:
     """Runs one capture to its end. An ExtcapError says what went wrong; what was created is undone in any case."""
     watch = watch or Watch()
@@ -61,17 +83,23 @@ async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch 
         plan = ladder.plan(request, target, facts, number)
     except StoppedError:
         return Report(0, 0, time.time() - began, None, stop.reason)
-    _log.info("capture %s: %s %s", number, note, plan.why)
-    watch.on_plan(plan, note)
-    executor = Executor(session, number)
-    try:
-        specs = await executor.execute(plan, stop)
-        source = Source(request, plan, specs[0], sink, stop, watch.counters)
-        await source.run(session)
-    except StoppedError:
-        pass
-    finally:
-        leftover = await executor.unwind()
+    leftover: list[str] = []
+    failed: dict[MethodName, str] = {}
+    while True:
+        _log.info("capture %s: %s %s", number, note, plan.why)
+        watch.on_plan(plan, note)
+        try:
+            leftover += await _attempt(session, request, plan, number, sink, stop, watch.counters)
+            break
+        except (RemoteError, MethodError) as error:
+            # `auto` goes on with the next method as long as nothing was captured; what it says then names them all.
+            if request.method != "auto" or watch.counters.packets or stop.requested:
+                raise
+            _log.warning("method %s: %s", plan.method, error, exc_info=error)
+            failed[plan.method] = error.sentence
+            number = secrets.token_hex(5)  # names are used once
+            facts = await review.gather(session, replace(request, method="ephemeral"), target)
+            plan = ladder.plan(request, target, facts, number, failed)
     if sink.failure:
         raise sink.failure
     counters = watch.counters

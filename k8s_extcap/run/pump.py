@@ -15,6 +15,7 @@ from k8s_extcap.wire.pcap import Header, Reader
 _log = logging.getLogger(__name__)
 
 BATCH = 262144  # bytes gathered at most before they are handed on; the pipe takes four of them
+HOLD = 0.3  # seconds that a header without packets is held: a tcpdump that fails prints one first, and ends at once
 BURST = 1.0  # seconds of the rate ceiling that may come at once
 
 
@@ -49,6 +50,8 @@ class Pump:
         self._on_header = on_header
         self._on_full = on_full
         self._batch = bytearray()
+        self._held: bytes | None = None  # what stands before the first packet, not yet written
+        self._holding: asyncio.TimerHandle | None = None
         self._started = False
         self._reported_full = False
         self._credit = float(limits.rate) * BURST
@@ -70,12 +73,27 @@ class Pump:
         header = self.reader.header
         if header is not None and not self._started:
             self._started = True
-            out = self._on_header(header) + out
+            self._held = self._on_header(header)
+            if self.reader.packets == 0:
+                self._held += out
+                self._holding = asyncio.get_running_loop().call_later(HOLD, self.release)
+                return
+        if self._held is not None and out:
+            self.release()
         self._sink.put(out)
         if self.reader.full:
             self._reported_full = True
             self._on_full()
         self._brake(len(out))
+
+    def release(self) -> None:
+        """Writes what was held: this is a capture, even if no packet has come yet."""
+        if self._holding:
+            self._holding.cancel()
+            self._holding = None
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._sink.put(held)
 
     def _brake(self, written: int) -> None:
         if self._sink.pending:
@@ -111,6 +129,13 @@ class Pump:
             self._timer.cancel()
             self._timer = None
         self.resume()
+
+    def close(self) -> None:
+        """No timer of ours may fire any more."""
+        for timer in (self._timer, self._holding):
+            if timer:
+                timer.cancel()
+        self._timer = self._holding = None
 
     def finish(self) -> None:
         """The stream is over: hands on what is whole. NotCaptureError if it never was a capture."""

@@ -101,6 +101,7 @@ class RemoteStream:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             stream.abort()
+            self._pump.close()
         self._judge(stream)
 
     async def _feed(self, stream: ExecStream) -> None:
@@ -162,6 +163,7 @@ class RemoteStream:
             if not self._stop.requested:
                 raise self._failure(stream, error.text) from error
         if self._stop.requested:
+            self._pump.release()
             return
         raise self._failure(stream, "")
 
