@@ -62,14 +62,11 @@ def _list(call: Invocation) -> str:
     now = catalog.stamp()
     if host_program.wants_fresh and catalog.stale(header, now) and _refresh(now) and header is None:
         answer = _first_answer()
-    listed = answer or sentences.extcap() + sentences.interface("k8s-browse", BROWSE_DISPLAY)
+    listed = answer or sentences.extcap() + sentences.interface("k8s-browse", sentences.BROWSE)
     named = [catalog.sentence(listed, name) or _unlisted(name) for name in host_program.named]
     if host_program.only:
         return sentences.extcap() + "".join(named)
     return listed + "".join(line for line in named if line not in listed)
-
-
-BROWSE_DISPLAY = "Kubernetes: choose a pod, workload or node"
 
 
 def _unlisted(value: str) -> str:

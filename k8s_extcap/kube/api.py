@@ -196,7 +196,11 @@ def _pause(answer: urllib3.response.BaseHTTPResponse, method: str) -> float | No
 
 
 def _refuse(answer: urllib3.response.BaseHTTPResponse, method: str, path: str, server: str) -> NoReturn:
-    raise refusal(answer.status, answer.data, f"{method} {path}", server)
+    error = refusal(answer.status, answer.data, f"{method} {path}", server)
+    after = answer.headers.get("Retry-After", "")
+    if isinstance(error, RefusedError) and after.isdigit():
+        error.retry_after = float(after)
+    raise error
 
 
 def refusal(status: int, data: bytes, what: str, server: str) -> ExtcapError:

@@ -58,12 +58,23 @@ class ConnectError(ExtcapError):
 
 
 class RefusedError(ExtcapError):
-    """`status` is the HTTP status, `reason` the Status reason (`Forbidden`, `NotFound`, …), `server_text` verbatim."""
+    """`status` is the HTTP status, `reason` the Status reason (`Forbidden`, `NotFound`, …), `server_text` verbatim;
+    `retry_after` in seconds where the server asked for that pause, else 0.
+    """
 
     exit_code = 6
 
-    def __init__(self, sentence: str, *, status: int = 0, reason: str = "", server_text: str = "") -> None:
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        status: int = 0,
+        reason: str = "",
+        server_text: str = "",
+        retry_after: float = 0.0,
+    ) -> None:
         super().__init__(sentence)
+        self.retry_after = retry_after
         self.status = status
         self.reason = reason
         self.server_text = server_text

@@ -11,6 +11,9 @@ from k8s_extcap.version import VERSION
 LIMIT = 200  # bytes of a display: it becomes part of a temporary file's name, where 231 work and 240 do not
 HELP = "https://pypi.org/project/k8s-extcap/"
 
+# The row that is always there.
+BROWSE = "Kubernetes: choose a pod, workload or node"
+
 # Our streams say themselves what they carry and may mix; this only fills Wireshark's link-type column.
 DLTS = "dlt {number=1}{name=EN10MB}{display=Ethernet}\n"
 
