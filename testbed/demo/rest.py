@@ -104,7 +104,7 @@ async def watch(store: Store, target: Target, request: web.Request) -> web.Strea
             if matches(obj):
                 await response.write(_event("ADDED", target, obj))
         version = store.version
-    deadline = time.monotonic() + float(query.get("timeoutSeconds", "0") or 0 or WATCH_SECONDS)
+    deadline = time.monotonic() + (float(query.get("timeoutSeconds") or 0) or WATCH_SECONDS)
     bookmarks = query.get("allowWatchBookmarks", "") in ("true", "1")
     while (left := deadline - time.monotonic()) > 0:
         for change in list(store.since(version)):

@@ -23,6 +23,7 @@ MNT_DETACH = 2
 # linux/prctl.h
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_CAP_AMBIENT = 1, 15, 24, 36, 47
 _PR_CAP_AMBIENT_RAISE = 2
+_PR_SET_NO_NEW_PRIVS = 38
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -101,6 +102,11 @@ def die_with_parent(signal: int) -> None:
 def adopt_orphans() -> None:
     """Descendants whose parent ends become our children (prctl(2), PR_SET_CHILD_SUBREAPER)."""
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "prctl CHILD_SUBREAPER")
+
+
+def forbid_privileges() -> None:
+    """No program started from here on gains rights by its set-user-ID bit or file capabilities (prctl(2))."""
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl NO_NEW_PRIVS")
 
 
 def _capset(mask: int, inheritable: int) -> None:

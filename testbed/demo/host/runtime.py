@@ -103,7 +103,7 @@ class Runtime:
             _guarded(lambda: self._first_process(spec, sandbox), told)
         os.write(told, f"{first}\n".encode())
         os.close(told)
-        _wait_and_leave(first)
+        wait_and_leave(first)
 
     def _first_process(self, spec: Container, sandbox: Sandbox) -> None:
         tree = self._images.tree(spec.image)
@@ -193,10 +193,10 @@ def _exec_shim(running: Running, sandbox: Sandbox, argv: tuple[str, ...], stream
     for fd in streams:
         os.close(fd)
     os.close(told)
-    _wait_and_leave(child)
+    wait_and_leave(child)
 
 
-def _wait_and_leave(child: int) -> NoReturn:
+def wait_and_leave(child: int) -> NoReturn:
     _, status = os.waitpid(child, 0)
     os._exit(wait_code(status))
 
