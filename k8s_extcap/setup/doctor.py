@@ -13,7 +13,6 @@ from typing import Literal
 from k8s_extcap.edge import known, log
 from k8s_extcap.kube import connect
 from k8s_extcap.model.errors import ExtcapError, RefusedError
-from k8s_extcap.model.plan import Tri
 from k8s_extcap.model.request import Connection
 from k8s_extcap.payload import binaries
 from k8s_extcap.setup import install, places
@@ -34,14 +33,15 @@ class Finding:
 
 
 # What each way to capture needs, from the smallest footprint to the largest: verb, resource[.group], subresource.
-NEEDS: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "list pods": (("list", "pods", ""), ("get", "pods", "")),
+Need = tuple[str, str, str]
+NEEDS: dict[str, tuple[Need, ...]] = {
+    "look at pods": (("list", "pods", ""), ("get", "pods", "")),
     "capture (resident, upload)": (("get", "pods", "exec"), ("create", "pods", "exec")),
     "capture (ephemeral)": (("patch", "pods", "ephemeralcontainers"),),
     "capture (nsenter)": (("create", "jobs.batch", ""), ("delete", "jobs.batch", "")),
     "capture (copy)": (("create", "pods", ""), ("delete", "pods", "")),
 }
-_ESSENTIAL = ("list pods", "capture (resident, upload)")
+_ESSENTIAL = ("look at pods", "capture (resident, upload)")
 
 
 def examine(connection: Connection, namespace: str = "") -> Iterator[Finding]:
@@ -169,45 +169,53 @@ def _plugin_advice(error: ExtcapError) -> str:
 
 def permissions(session: connect.Session, namespace: str) -> Iterator[Finding]:
     """What this user may do in the namespace, by access reviews; what lacks, as a Role to ask for."""
-    lacking: list[tuple[str, str, str]] = []
+    lacking: dict[str, tuple[Need, ...]] = {}
     for purpose, needs in NEEDS.items():
-        answers: dict[tuple[str, str, str], Tri] = {
-            need: session.api.may(need[0], need[1], namespace=namespace, subresource=need[2]) for need in needs
-        }
-        missing = [need for need, allowed in answers.items() if allowed is False]
+        answers = {need: session.api.may(need[0], need[1], namespace=namespace, subresource=need[2]) for need in needs}
+        missing = tuple(need for need, allowed in answers.items() if allowed is False)
         unknown = [need for need, allowed in answers.items() if allowed is None]
-        lacking += missing
         if missing:
+            lacking[purpose] = missing
             state: State = "bad" if purpose in _ESSENTIAL else "note"
-            yield Finding(
-                purpose,
-                state,
-                f"In namespace {namespace} you may not {', '.join(map(_spoken, missing))}.",
-                "Ask for this Role." if state == "bad" else "Where you need it, ask for this Role.",
-                role(namespace, tuple(missing)),
-            )
+            yield Finding(purpose, state, f"In namespace {namespace} you may not {', '.join(map(_spoken, missing))}.")
         elif unknown:
             yield Finding(purpose, "note", f"Whether you may {', '.join(map(_spoken, unknown))} is not known.")
         else:
             yield Finding(purpose, "good", f"allowed in namespace {namespace}")
+    if lacking:
+        yield Finding(
+            "permissions",
+            "note",
+            "This Role has what is missing; of its rules those are needed whose comment names a way you want.",
+            f"Have it bound to you in namespace {namespace}:",
+            role(namespace, lacking),
+        )
 
 
-def _spoken(need: tuple[str, str, str]) -> str:
+def _spoken(need: Need) -> str:
     verb, resource, subresource = need
     return f"{verb} {resource.partition('.')[0]}{'/' + subresource if subresource else ''}"
 
 
-def role(namespace: str, needs: tuple[tuple[str, str, str], ...]) -> str:
-    """A Role with exactly these rights."""
-    verbs: dict[tuple[str, str], list[str]] = {}
-    for verb, resource, subresource in needs:
-        plain, _, group = resource.partition(".")
-        verbs.setdefault((group, plain + ("/" + subresource if subresource else "")), []).append(verb)
-    rules = "".join(
-        f'  - apiGroups: ["{group}"]\n    resources: ["{resource}"]\n    verbs: [{", ".join(words)}]\n'
-        for (group, resource), words in verbs.items()
-    )
-    return (
-        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n"
-        f"metadata:\n  name: k8s-extcap\n  namespace: {namespace}\nrules:\n{rules}"
-    )
+def role(namespace: str, lacking: dict[str, tuple[Need, ...]]) -> str:
+    """A Role with exactly these rights, each rule with what it is for."""
+    lines = [
+        "apiVersion: rbac.authorization.k8s.io/v1",
+        "kind: Role",
+        "metadata:",
+        "  name: k8s-extcap",
+        f"  namespace: {namespace}",
+        "rules:",
+    ]
+    for purpose, needs in lacking.items():
+        verbs: dict[tuple[str, str], list[str]] = {}
+        for verb, resource, subresource in needs:
+            plain, _, group = resource.partition(".")
+            verbs.setdefault((group, plain + ("/" + subresource if subresource else "")), []).append(verb)
+        for (group, resource), words in verbs.items():
+            lines += [
+                f'  - apiGroups: ["{group}"]  # {purpose}',
+                f"    resources: [{resource}]",
+                f"    verbs: [{', '.join(words)}]",
+            ]
+    return "\n".join(lines) + "\n"
