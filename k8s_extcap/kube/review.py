@@ -252,7 +252,7 @@ def _dear(api: Api, request: CaptureRequest, target: Target, facts: Facts) -> Fa
     place = nsenter.namespace(request, target)
     pods = next((n for n in needs if n.startswith("create pods") and "/" not in n), "")
     if request.helper.image and target.node and pods and answers.get(pods):
-        body = helper.pod(request, target.node, "k8s-extcap-dry-run", "dry-run", privileged=request.helper.privileged)
+        body = helper.pod(request, target.node, "k8s-extcap-dry-run", "dry-run")
         tried |= _dry(admission.HELPER, lambda: api.create(f"/api/v1/namespaces/{place}/pods", body, dry_run=True))
     return replace(facts, may=answers, dry_run={**facts.dry_run, **tried})
 

@@ -14,7 +14,7 @@ from k8s_extcap.model.request import CaptureRequest
 
 FOLDER = "/k8s-extcap"  # a memory volume: the root file system is read-only
 CONTAINER = "helper"
-ENTER = "K8S_EXTCAP_ENTER"  # environment variable: the text is longer than a request line may be
+ENTER, GUARD = "K8S_EXTCAP_ENTER", "K8S_EXTCAP_GUARD"  # variables: together longer than a request line may be
 CAPABILITIES = ["SYS_ADMIN", "SYS_PTRACE", "NET_RAW"]  # setns; reading other processes' /proc; the packet socket
 IDLE = 60  # seconds without a capture until its process ends
 LAST = 86_400  # seconds until the cluster ends it in any case
@@ -54,7 +54,8 @@ def labels(capture: str) -> dict[str, str]:
     return {**MANAGED, CAPTURE_LABEL: capture}
 
 
-def pod_spec(request: CaptureRequest, node: str, *, privileged: bool = False) -> dict[str, Any]:
+def pod_spec(request: CaptureRequest, node: str, guard: str) -> dict[str, Any]:
+    """`guard` is the text that the exec will run, by its variable."""
     helper = request.helper
     security: dict[str, Any] = {
         "runAsUser": 0,
@@ -63,14 +64,14 @@ def pod_spec(request: CaptureRequest, node: str, *, privileged: bool = False) ->
         "seccompProfile": {"type": "RuntimeDefault"},
         "capabilities": {"drop": ["ALL"], "add": CAPABILITIES},
     }
-    if privileged:
+    if helper.privileged:
         security = {"privileged": True, "runAsUser": 0, "runAsNonRoot": False, "readOnlyRootFilesystem": True}
     container = {
         "name": CONTAINER,
         "image": helper.image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", WAIT, "k8s-extcap", str(IDLE), str(LAST), str(TICK), FOLDER, "/proc"],
-        "env": [{"name": ENTER, "value": lookup.text()}],
+        "env": [{"name": ENTER, "value": lookup.text()}, {"name": GUARD, "value": guard}],
         "securityContext": security,
         # Ring 16 MiB, two programs of 1.3 MB in memory, tcpdump and six shells: a third of it is used.
         "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}},
@@ -100,15 +101,15 @@ def pod_spec(request: CaptureRequest, node: str, *, privileged: bool = False) ->
     return spec
 
 
-def _template(request: CaptureRequest, node: str, capture: str, *, privileged: bool) -> dict[str, Any]:
+def _template(request: CaptureRequest, node: str, capture: str, guard: str) -> dict[str, Any]:
     named = {**dict(request.helper.labels), **LABELS, **labels(capture)}
     return {
         "metadata": {"labels": named, "annotations": dict(ANNOTATIONS)},
-        "spec": pod_spec(request, node, privileged=privileged),
+        "spec": pod_spec(request, node, guard),
     }
 
 
-def job(request: CaptureRequest, node: str, name: str, capture: str, *, privileged: bool = False) -> dict[str, Any]:
+def job(request: CaptureRequest, node: str, name: str, capture: str, guard: str) -> dict[str, Any]:
     """A Job, so that the cluster itself deletes it when its process has ended."""
     return {
         "apiVersion": "batch/v1",
@@ -118,14 +119,14 @@ def job(request: CaptureRequest, node: str, name: str, capture: str, *, privileg
             "backoffLimit": 0,
             "ttlSecondsAfterFinished": TTL,
             "activeDeadlineSeconds": LAST,
-            "template": _template(request, node, capture, privileged=privileged),
+            "template": _template(request, node, capture, guard),
         },
     }
 
 
-def pod(request: CaptureRequest, node: str, name: str, capture: str, *, privileged: bool = False) -> dict[str, Any]:
+def pod(request: CaptureRequest, node: str, name: str, capture: str, guard: str = "") -> dict[str, Any]:
     """The bare pod, where Jobs may not be created."""
-    template = _template(request, node, capture, privileged=privileged)
+    template = _template(request, node, capture, guard)
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from k8s_extcap.methods import copy, ephemeral, nsenter, resident, special, upload
@@ -44,13 +45,24 @@ def assess(request: CaptureRequest, target: Target, facts: Facts, method: Method
 
 def assess_all(request: CaptureRequest, target: Target, facts: Facts, failed: Failed | None = None) -> list[Verdict]:
     """A verdict on each method, the smallest footprint first."""
-    tried = failed or {}
+    tried = dict(failed or {})
+    if _modest(request, tried).helper.privileged:
+        tried.pop("nsenter", None)  # it failed without, and now it may be privileged
     return [
         Verdict(method, False, f"it was tried: {tried[method]}")
         if method in tried
         else assess(request, target, facts, method)
         for method in METHODS
     ]
+
+
+def _modest(request: CaptureRequest, failed: Failed) -> CaptureRequest:
+    """The helper is privileged only if that was allowed, and the unprivileged one failed: in this capture, or in an
+    earlier one, which is what naming the method together with the option says.
+    """
+    if not request.helper.privileged or request.method == "nsenter" or "nsenter" in failed:
+        return request
+    return replace(request, helper=replace(request.helper, privileged=False))
 
 
 def candidates(request: CaptureRequest, target: Target) -> tuple[MethodName, ...]:
@@ -68,11 +80,12 @@ def choose(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> 
     for verdict in verdicts:
         if verdict.method in allowed and verdict.usable is not False:
             return verdict
-    raise _none(target, verdicts, allowed)
+    raise _none(request, target, verdicts)
 
 
 def plan(request: CaptureRequest, target: Target, facts: Facts, capture: str, failed: Failed | None = None) -> Plan:
     """What will be done for this target: nothing was written anywhere yet. MethodError where nothing can be."""
+    request = _modest(request, failed or {})
     verdicts = assess_all(request, target, facts, failed)
     chosen = choose(request, target, verdicts)
     made = TABLE[chosen.method].plan(request, target, facts, chosen, capture)
@@ -83,18 +96,18 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, capture: str, fa
     return Plan(made.method, target, made.steps, made.execs, clip(" ".join(w for w in words if w)), made.leaves)
 
 
-def _none(target: Target, verdicts: list[Verdict], allowed: tuple[MethodName, ...]) -> MethodError:
-    who = target.spoken()
+def _none(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> MethodError:
+    who, allowed = target.spoken(), candidates(request, target)
     beyond = [v for v in verdicts if v.method not in allowed and v.usable is not False and v.method != "copy"]
     refused = [v for v in verdicts if v.method in allowed]
+    if beyond and request.method != "auto":
+        return MethodError(
+            f"Method {request.method} cannot capture {who}: {clip(refused[0].sentence, 160)}. Method "
+            f"{beyond[0].method} would work: choose it, or 'auto'."
+        )
     if beyond:
         best = beyond[0]
         reasons = " ".join(f"{v.method}: {clip(v.sentence, 70)}." for v in refused)
-        if footprint(best.method) < footprint(refused[0].method):
-            return MethodError(
-                f"Method {refused[0].method} cannot capture {who}: {clip(refused[0].sentence, 160)}. "
-                f"Method {best.method} would work: choose it, or 'auto'."
-            )
         return MethodError(
             f"Method {best.method} would capture {who} ({best.sentence}), but it leaves more than 'May use' allows: "
             f"choose it with --allow {best.method}. {reasons}"
@@ -102,7 +115,7 @@ def _none(target: Target, verdicts: list[Verdict], allowed: tuple[MethodName, ..
     asking = next((v for v in refused if v.ask), None) or next((v for v in verdicts if v.ask), None)
     if asking:
         return MethodError(
-            f"No allowed method can capture {who}. Nearest is {asking.method}: {clip(asking.sentence, 140)}. It takes "
+            f"No allowed method can capture {who}. Nearest is {asking.method}: {clip(asking.sentence, 160)}. It takes "
             f"{asking.ask}."
         )
     return MethodError(

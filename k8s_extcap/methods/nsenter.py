@@ -78,17 +78,16 @@ def assess(request: CaptureRequest, target: Target, facts: Facts) -> Verdict:
     return Verdict(NAME, certain, f"a helper pod on node {target.node} can enter its network")
 
 
-def _steps(request: CaptureRequest, target: Target, facts: Facts, name: str, capture: str) -> tuple[Step, ...]:
-    place = namespace(request, target)
+def _steps(request: CaptureRequest, target: Target, facts: Facts, capture: str, text: str) -> tuple[Step, ...]:
+    place, name = namespace(request, target), f"k8s-extcap-{capture}"
     pods = f"/api/v1/namespaces/{place}/pods"
-    privileged = request.helper.privileged
     if _as_pod(request, target, facts):
         what = f"helper pod {place}/{name} on node {target.node}"
-        body = helper.pod(request, target.node, name, capture, privileged=privileged)
+        body = helper.pod(request, target.node, name, capture, text)
         make = Step("create", pods, what, name=name, body=body, undo=True)
     else:
         what = f"helper job {place}/{name} on node {target.node}"
-        body = helper.job(request, target.node, name, capture, privileged=privileged)
+        body = helper.job(request, target.node, name, capture, text)
         make = Step("create", f"/apis/batch/v1/namespaces/{place}/jobs", what, name=name, body=body, undo=True)
     wait = Step(
         "wait",
@@ -121,18 +120,19 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict
     who = lookup.NODE if in_node else lookup.ids(pod.metadata.uid, pod.metadata.annotations)
     addresses = "" if in_node else " ".join(pod.ips)
     words = ("sh", "-c", f'eval "${helper.ENTER}"', "enter", who, pod.container_id or "-", addresses)
+    guarded = guard.wrap((*words, request.interface, enter.path, *run.argv), (enter, program), tail=run.tail)
+    shell, option, text, *rest = guarded
     spec = ExecSpec(
         namespace=namespace(request, target),
         pod="",
         container=helper.CONTAINER,
-        command=guard.wrap((*words, request.interface, enter.path, *run.argv), (enter, program), tail=run.tail),
+        command=(shell, option, f'eval "${helper.GUARD}"', *rest),
         uploads=(enter, program),
         settle=run.settle,
         tail=run.tail,
         nic=request.interface or ("" if in_node else "eth0"),
     )
-    name = f"k8s-extcap-{capture}"
-    steps = _steps(request, target, facts, name, capture)
+    steps = _steps(request, target, facts, capture, text)
     note = f"; {own_stream.sentence(facts)}" if on_node else ""
     why = f"{target.spoken()}: {verdict.sentence}; it is deleted afterwards{note}."
     leaves = f"nothing; if all clean-up fails, {steps[0].what} ends itself"
