@@ -127,6 +127,8 @@ def preference_key(name: str) -> str:
 
 def _unkeyed(key: str) -> str:
     """One name that has this key; any of them makes the preference known. "" for what is no name of ours."""
+    if key == preference_key(ids.BROWSE):
+        return ids.BROWSE
     head, kind, rest = [*key.split("_", 2), "", ""][:3]
     if head != "k8s" or not rest:
         return ""
