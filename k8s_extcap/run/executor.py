@@ -14,7 +14,7 @@ from k8s_extcap.methods import starting
 from k8s_extcap.model.errors import ExtcapError, MethodError, RefusedError
 from k8s_extcap.model.objects import Pod, PodList
 from k8s_extcap.model.plan import ExecSpec, Plan, Step
-from k8s_extcap.run import journal, reaper
+from k8s_extcap.run import journal, owner, reaper
 from k8s_extcap.run.stop import Stop, or_stop
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Executor:
     def _call(self, step: Step) -> bytes:
         api = self._session.api
         if step.verb == "create":
-            return api.create(step.path, step.body)
+            return api.create(step.path, owner.stamped(step.body))
         if step.verb == "delete":
             api.delete(step.path)
             return b"{}"
