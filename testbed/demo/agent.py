@@ -35,10 +35,13 @@ class Ended(NamedTuple):
 
 
 class Agent:
-    """Use within one event loop. `on_ended(container, code)` is called when a container's first process ends."""
+    """Use within one event loop. `on_ended(container, code)` is called when a container's first process ends,
+    `on_lost()` when the node itself does.
+    """
 
     def __init__(self, mode: Mode, folder: Path, tcpdump: str, tools: Sequence[str] = ()) -> None:
         self.on_ended: Callable[[str, int], None] = lambda _container, _code: None
+        self.on_lost: Callable[[], None] = lambda: None
         self._mode = mode
         self._command = [str(folder), tcpdump, *tools]
         self._numbers = itertools.count(1)
@@ -66,7 +69,8 @@ class Agent:
             stdout=subprocess.DEVNULL,
             env=env,
             start_new_session=True,  # Ctrl+C goes to the server, which then ends the node
-            preexec_fn=_follow_parent,  # noqa: PLW1509  this process has one thread
+            # Replay's node must live on for a moment: no kernel takes its processes with it, so it does that itself.
+            preexec_fn=None if self._mode is Mode.REPLAY else _follow_parent,  # noqa: PLW1509  this process has one thread
         )
         self._theirs.close()
         self._socket.setblocking(False)
@@ -154,6 +158,7 @@ class Agent:
             if not future.done():
                 future.set_exception(NodeError("The node process of the demo cluster has ended; see its stderr."))
         self._waiting.clear()
+        self.on_lost()
 
 
 def _follow_parent() -> None:

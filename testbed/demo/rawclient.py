@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import ssl
@@ -70,6 +71,7 @@ class Client:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)
         async with aiohttp.ClientSession(self.url, connector=connector, headers=self._headers, timeout=timeout) as s:
             yield s
+        await asyncio.sleep(0.05)  # aiohttp, "Graceful Shutdown": a TLS connection ends some turns of the loop later
 
     async def ask(
         self, method: str, path: str, body: Any = None, kind: str = "application/json", **headers: str

@@ -80,7 +80,7 @@ async def _run(options: Options, folder: Path) -> None:
         path = Path(options.kubeconfig) if options.kubeconfig else folder / "kubeconfig"
         kubeconfig.write(path, kubeconfig.render(url, pair.authority, tokens))
         _announce(options, path, {**facts, "url": url, "admin_token": admin, "kubeconfig": str(path)})
-        await _end_asked()
+        await _end_asked(agent)
         await runner.cleanup()
     finally:
         agent.close()
@@ -95,9 +95,11 @@ def _announce(options: Options, path: Path, facts: dict[str, object]) -> None:
     print(f"The demo cluster runs in mode {facts['mode']}{note} until Ctrl+C.", file=sys.stderr, flush=True)
 
 
-async def _end_asked() -> None:
+async def _end_asked(agent: Agent) -> None:
+    """Also when the node is lost: a cluster without it could only hang."""
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
+    agent.on_lost = done.set
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, done.set)
     kind = os.fstat(0).st_mode

@@ -115,6 +115,7 @@ class Replay:
         shim = os.fork()
         if shim == 0:
             try:
+                linux.die_with_parent(signal.SIGKILL)
                 self._shim(running, argv, streams, told)
             finally:
                 os._exit(128)
@@ -135,13 +136,14 @@ class Replay:
 
     def _command(self, running: Running, argv: tuple[str, ...], streams: list[int]) -> None:
         os.setsid()
-        linux.die_with_parent(signal.SIGKILL)
-        linux.forbid_privileges()
         take_streams(streams)
         if os.getuid() == 0:
             os.setgroups([])
             os.setgid(_NOBODY)
             os.setuid(_NOBODY)
+        # After the change of user, which would undo the first (prctl(2)).
+        linux.die_with_parent(signal.SIGKILL)
+        linux.forbid_privileges()
         os.chdir(running.folder)
         image = running.spec.image
         path = "/nonexistent" if image == SCRATCH else str(self._bins[image in _HAVE_TCPDUMP])

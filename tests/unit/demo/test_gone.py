@@ -1,0 +1,109 @@
+"""When the demo cluster ends, however it ends, nothing of it is left. The search shares no code with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from testbed.demo import DemoCluster, Mode
+
+pytestmark = pytest.mark.demo
+
+NAMESPACES = ("net", "pid", "mnt", "uts", "user")
+
+
+def _tree(root: int) -> set[int]:
+    """A process and all its descendants, by /proc."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = entry.read_text()
+        except OSError:
+            continue
+        parents[int(entry.parent.name)] = int(text.rpartition(")")[2].split()[1])
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def _links(pid: int) -> set[str]:
+    """The namespaces of a process, but for those it shares with us."""
+    names = set()
+    for kind in NAMESPACES:
+        try:
+            names.add(str(Path(f"/proc/{pid}/ns/{kind}").readlink()))
+        except OSError:
+            continue
+    return names - {str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in NAMESPACES}
+
+
+def _alive(pids: set[int], namespaces: set[str]) -> list[str]:
+    left = [str(pid) for pid in pids if Path(f"/proc/{pid}").exists()]
+    others = (entry.name for entry in Path("/proc").glob("[0-9]*"))
+    return left + [pid for pid in others if _links(int(pid)) & namespaces]
+
+
+def _nothing_left(pids: set[int], namespaces: set[str]) -> list[str]:
+    end = time.monotonic() + 10
+    while (left := _alive(pids, namespaces)) and time.monotonic() < end:
+        time.sleep(0.05)
+    return left
+
+
+def _links_of_the_machine() -> set[str]:
+    return {entry.name for entry in Path("/sys/class/net").iterdir()}
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_after_a_signal(number: signal.Signals) -> None:
+    before = _links_of_the_machine()
+    argv = [sys.executable, "-m", "testbed.demo", "--json"]
+    source = Path(__file__).resolve().parents[3]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=source) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline()
+        pids = _tree(server.pid)
+        namespaces = set().union(*(_links(pid) for pid in pids))
+        # The server, unshare, the node, and for each of a dozen pods a sandbox, a shim and a container.
+        assert len(pids) > 30
+        assert len([name for name in namespaces if name.startswith("net:")]) > 10
+        server.send_signal(number)
+        server.wait(20)
+    assert _nothing_left(pids, namespaces) == []
+    assert _links_of_the_machine() - before == set()
+
+
+def test_nothing_is_left_after_the_node_was_killed() -> None:
+    with DemoCluster.start() as cluster:
+        pids = _tree(cluster.node_pid)
+        namespaces = set().union(*(_links(pid) for pid in pids))
+        os.kill(cluster.node_pid, signal.SIGKILL)
+        assert _nothing_left(pids, namespaces) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_is_left_of_replay_pods(number: signal.Signals) -> None:
+    argv = [sys.executable, "-m", "testbed.demo", "--json", "--mode", Mode.REPLAY]
+    source = Path(__file__).resolve().parents[3]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=source) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline()
+        pids = _tree(server.pid)
+        assert len(pids) > 20
+        server.send_signal(number)
+        server.wait(20)
+    assert _nothing_left(pids, set()) == []
+
+
+def test_the_folder_goes_with_an_orderly_end() -> None:
+    with DemoCluster.start() as cluster:
+        folder = cluster.kubeconfig.parent
+        assert oct(cluster.kubeconfig.stat().st_mode)[-3:] == "600"
+    assert not folder.exists()
