@@ -78,12 +78,13 @@ def demonstrate(where: Place, seconds: int) -> int:
     with guest.guest(where.kubeconfig, own=where.own) as visitor:
         complaint = visitor.refresh(where.context)
         rows = visitor.rows()
-        if not rows:
-            print(f"tshark lists no pod. {complaint}")
+        pods = candidates(rows, where)
+        if not pods:
+            print(f"tshark lists no pod of this cluster. {complaint}")
             return 1
         heading("1. What Wireshark lists (tshark -D, our rows): what you read, and the name you may type")
         show_list(rows)
-        for row in candidates(rows, where):
+        for row in pods:
             complaint = show_packets(visitor, row, where, seconds)
             if not complaint:
                 return 0

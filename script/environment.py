@@ -83,6 +83,15 @@ def make(folder: Path, wanted: list[str]) -> int:
     return done.returncode
 
 
+def point_at(folder: Path) -> None:
+    """`current` names the environment used last: that is where the checkout's `extcap/k8s-extcap` finds its Python."""
+    current = folder.parent / "current"
+    if not current.is_symlink() or current.readlink() != Path(folder.name):
+        fresh = folder.parent / f"current.{os.getpid()}"
+        fresh.symlink_to(folder.name)
+        fresh.replace(current)
+
+
 def main(purposes: list[str]) -> int:
     wanted = requirements(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")), purposes)
     folder = home() / key(wanted)
@@ -92,6 +101,7 @@ def main(purposes: list[str]) -> int:
             if not (folder / MARK).exists() and make(folder, wanted) != 0:
                 print(ADVICE, file=sys.stderr)
                 return 1
+    point_at(folder)
     print(folder / "bin" / "python")
     return 0
 

@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from k8s_extcap.setup.launcher import render
+
 ROOT = Path(__file__).resolve().parent.parent
-ENTRY = ROOT / "k8s_extcap" / "entry.py"
 
 # The personal extcap folder is the first one up to Wireshark 4.0 and the second one since 4.2; each ignores the other.
 EXTCAP_FOLDERS = (".config/wireshark/extcap", ".local/lib/wireshark/extcap")
@@ -101,10 +102,10 @@ class Guest(NamedTuple):
 
 
 def launcher(variables: dict[str, str]) -> str:
-    """The text of the extcap: the checkout's own program with the user's cluster, whatever HOME tshark has."""
-    words = [sys.executable, "-I", "-S", "-E", "-X", "utf8", str(ENTRY)]
+    """The launcher that an installation gets, on this checkout, and sure of its variables whatever HOME tshark has."""
+    text = render(sys.executable, str(ROOT / "k8s_extcap" / "__main__.py"), {})
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
-    return f'#!/bin/sh\n{exports}exec {shlex.join(words)} "$@"\n'
+    return text.replace("#!/bin/sh\n", f"#!/bin/sh\n{exports}", 1)
 
 
 @contextmanager

@@ -71,7 +71,7 @@ if [ -L "$here" ]; then here=$(readlink -f -- "$here"); fi
 case $here in /*) ;; *) here=$PWD/$here ;; esac
 entry=${here%/*/*}/k8s_extcap/__main__.py
 cache=${XDG_CACHE_HOME:-$HOME/.cache}
-python=${K8S_EXTCAP_PYTHON:-$cache/k8s-extcap/venv/bin/python}
+python=${K8S_EXTCAP_PYTHON:-$cache/k8s-extcap/venv/current/bin/python}
 if [ ! -x "$python" ]; then
     python=$(command -v python3 || :)
     "$python" -I -S -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || python=

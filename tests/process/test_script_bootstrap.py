@@ -53,7 +53,7 @@ class Checkout:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def environments(self) -> list[Path]:
-        return sorted(path for path in (self.cache / "k8s-extcap" / "venv").glob("*") if path.is_dir())
+        return sorted((self.cache / "k8s-extcap" / "venv").glob("py*/"))
 
 
 @pytest.fixture
@@ -69,6 +69,10 @@ def test_the_printed_python_is_private_and_the_second_run_makes_nothing(checkout
     assert python == str(made / "bin" / "python")
     prefix = subprocess.run([python, "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True)
     assert prefix.stdout.strip() == str(made)
+
+    assert (made.parent / "current").resolve() == made, "the checkout's launcher looks there"
+    current = [str(made.parent / "current" / "bin" / "python"), "-c", "import pip"]
+    assert subprocess.run(current, check=False).returncode == 0
 
     second = checkout.run()
     assert (second.stdout, second.stderr) == (first.stdout, ""), "nothing to do, nothing to say"
