@@ -201,6 +201,8 @@ def _session(settings: Any, context: Context, connection: Connection, capture: s
     try:
         pool = RESTClientObject(settings).pool_manager
         tls = _tls(settings) if server.startswith("https") else None
+        if tls is not None:
+            pool.connection_pool_kw["ssl_context"] = tls  # one judgement on certificates for requests and streams
     except (ssl.SSLError, OSError, ValueError) as error:
         raise CredentialError(
             f"The certificates of context '{context.name}' cannot be loaded: {error}. Check the user and cluster "

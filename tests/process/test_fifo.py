@@ -1,0 +1,141 @@
+"""The sink on real FIFOs: order, back-pressure, a reader that comes late, stops, or goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from k8s_extcap.edge.fifo import PIPE_SIZE, Sink, open_fifo
+from k8s_extcap.model.errors import OutputError
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    path = tmp_path / "fifo"
+    os.mkfifo(path, 0o600)
+    return path
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+async def opened(path: Path) -> tuple[Sink, int]:
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    return await open_fifo(str(path)), reader
+
+
+def drain(fd: int) -> bytes:
+    out = bytearray()
+    with contextlib.suppress(BlockingIOError):
+        while data := os.read(fd, 1 << 16):
+            out += data
+    return bytes(out)
+
+
+def test_what_is_put_comes_out_in_order_though_the_pipe_is_full(fifo: Path) -> None:
+    async def work() -> None:
+        sink, reader = await opened(fifo)
+        pieces = [bytes([n % 251]) * 70_000 for n in range(60)]  # 4 MB through a pipe of one
+        for piece in pieces:
+            sink.put(piece)
+        assert sink.pending > 0
+        got = bytearray()
+        while len(got) < sum(map(len, pieces)):
+            got += drain(reader)
+            await asyncio.sleep(0)
+        assert bytes(got) == b"".join(pieces)
+        assert await sink.drained(1)
+        assert sink.pending == 0
+        sink.close()
+        os.close(reader)
+
+    run(work())
+
+
+def test_it_waits_for_a_reader_that_comes_late(fifo: Path) -> None:
+    async def work() -> None:
+        got: list[bytes] = []
+        reader = threading.Timer(0.3, lambda: got.append(fifo.read_bytes()))
+        reader.start()
+        sink = await open_fifo(str(fifo))
+        sink.put(b"hello")
+        sink.close()
+        await asyncio.to_thread(reader.join)
+        assert got == [b"hello"]
+
+    run(work())
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_a_reader_that_goes_is_noticed_also_on_an_idle_stream(fifo: Path, idle: bool) -> None:
+    async def work() -> None:
+        sink, reader = await opened(fifo)
+        calls: list[str] = []
+        event = asyncio.Event()
+        sink.on_gone = lambda: (calls.append("gone"), event.set())[1]
+        if not idle:
+            sink.put(b"x" * (3 * PIPE_SIZE))
+        os.close(reader)
+        async with asyncio.timeout(5):
+            await event.wait()
+        sink.put(b"more")
+        assert calls == ["gone"]
+        assert sink.pending == 0
+        assert sink.failure is None  # a closed reader is the host's way to stop, no error
+        sink.close()
+
+    run(work())
+
+
+def test_a_full_disk_is_an_error_with_a_sentence() -> None:
+    async def work() -> None:
+        sink = await open_fifo("/dev/full")
+        sink.put(b"data")
+        assert sink.failure is not None
+        assert "No space left" in sink.failure.sentence
+        sink.close()
+
+    run(work())
+
+
+def test_drained_gives_up_on_a_reader_that_sleeps(fifo: Path) -> None:
+    async def work() -> None:
+        sink, reader = await opened(fifo)
+        sink.put(b"x" * (3 * PIPE_SIZE))
+        assert not await sink.drained(0.05)
+        sink.close()
+        os.close(reader)
+
+    run(work())
+
+
+def test_a_file_is_private_and_emptied(tmp_path: Path) -> None:
+    async def work() -> None:
+        file = tmp_path / "new.pcapng"
+        sink = await open_fifo(str(file))
+        sink.put(b"abc")
+        sink.close()
+        assert file.read_bytes() == b"abc"
+        assert file.stat().st_mode & 0o777 == 0o600
+
+    run(work())
+
+
+def test_a_path_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="No such file"):
+        run_open(tmp_path / "no" / "folder")
+
+
+def run_open(path: Path) -> None:
+    async def work() -> None:
+        await open_fifo(str(path))
+
+    run(work())
