@@ -166,6 +166,7 @@ def _go_on(action: str, argv: list[str]) -> int:
     if root not in sys.path:
         sys.path.append(root)
     try:
+        importlib.import_module("msgspec")  # of the dependencies the one that all lanes need, compiled for one Python
         lane = importlib.import_module(LANES[action])
     except ImportError as error:
         return _incomplete(action, argv, error)

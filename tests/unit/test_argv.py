@@ -32,11 +32,11 @@ def test_the_action(words: list[str], action: str) -> None:
 
 
 def test_a_capture() -> None:
-    call = argv.parse(
-        f"--capture --extcap-interface {WEB} --extcap-control-in /i --extcap-control-out /o --nic eth0 --promiscuous "
-        "--snaplen=96 --add-who true --comment a=b stray".split()
-        + ["--fifo", "/tmp/f f", "--extcap-capture-filter", "-- tcp"]
+    words = (
+        f"--capture --extcap-interface {WEB} --extcap-control-in /i --extcap-control-out /o --nic eth0 --promiscuous"
     )
+    more = "--snaplen=96 --add-who true --comment a=b stray"
+    call = argv.parse([*words.split(), *more.split(), "--fifo", "/tmp/f f", "--extcap-capture-filter", "-- tcp"])
     assert (call.interface, call.fifo, call.filter) == (WEB, "/tmp/f f", "-- tcp")
     assert (call.control_in, call.control_out) == ("/i", "/o")
     assert call.values == {"nic": "eth0", "promiscuous": "true", "snaplen": "96", "add-who": "true", "comment": "a=b"}
