@@ -18,11 +18,12 @@ def say(text: str) -> None:
 
 
 def show(text: str) -> None:
-    out.print(text, markup=False)
+    """A result, exactly as it is: programs read it."""
+    print(text)
 
 
 def show_json(value: Any) -> None:
-    out.print(json.dumps(value, indent=2, ensure_ascii=False), markup=False)
+    print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def table(*headers: str) -> Table:
