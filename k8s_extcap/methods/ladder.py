@@ -101,9 +101,10 @@ def _none(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> M
     beyond = [v for v in verdicts if v.method not in allowed and v.usable is not False and v.method != "copy"]
     refused = [v for v in verdicts if v.method in allowed]
     if beyond and request.method != "auto":
+        ask = f"It takes {refused[0].ask}. Or " if refused[0].ask else ""
         return MethodError(
-            f"Method {request.method} cannot capture {who}: {clip(refused[0].sentence, 160)}. Method "
-            f"{beyond[0].method} would work: choose it, or 'auto'."
+            f"Method {request.method} cannot capture {who}: {clip(refused[0].sentence, 150)}. "
+            f"{ask or 'But '}method {beyond[0].method} would work: choose it, or 'auto'."
         )
     if beyond:
         best = beyond[0]
