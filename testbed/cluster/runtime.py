@@ -36,7 +36,7 @@ class Containerd:
 def inspect(program: Path) -> Containerd:
     """Ask a containerd for its version: `containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1-1+b1`."""
     said = run([program, "--version"])
-    match = re.search(r"\s(\d+\.\d+\.\d+)", said)
+    match = re.search(r"\sv?(\d+\.\d+\.\d+)", said)
     if not match:
         raise BedError(f"{program} does not tell its version: {said[:100]!r}; is it containerd?")
     return Containerd(program, match[1])
