@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -30,6 +31,16 @@ while True: signal.pause()
 """.encode()
 
 
+STARTED: list[Far] = []
+
+
+@pytest.fixture(autouse=True)
+def ended() -> Iterator[None]:
+    yield
+    while STARTED:
+        STARTED.pop().close()
+
+
 class Far:
     """A guard started as the container runtime would, with what was seen of it."""
 
@@ -41,6 +52,16 @@ class Far:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        STARTED.append(self)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            with contextlib.suppress(OSError):  # a closed stdin flushes what nobody reads any more
+                assert stream
+                stream.close()
 
     def say(self, data: bytes) -> None:
         assert self.process.stdin
@@ -79,7 +100,7 @@ def shell(request: pytest.FixtureRequest) -> list[str]:
 
 
 @pytest.fixture
-def started(shell: list[str], tmp_path: Path) -> Iterator[tuple[Far, Path]]:
+def started(shell: list[str], tmp_path: Path) -> tuple[Far, Path]:
     """A capture that runs: uploaded, ready, its first output there."""
     file = tmp_path / "with blank and 'quote'" / "program"
     file.parent.mkdir()
@@ -89,10 +110,7 @@ def started(shell: list[str], tmp_path: Path) -> Iterator[tuple[Far, Path]]:
     assert far.line() == f"{guard.MARK}ready"
     assert far.process.stdout
     assert far.process.stdout.readline() == b"packets\n"
-    yield far, file
-    if far.process.poll() is None:
-        os.killpg(far.process.pid, signal.SIGKILL)
-    far.process.communicate()
+    return far, file
 
 
 def argv(file: Path, content: bytes, ticks: int = guard.TICKS) -> tuple[str, ...]:
@@ -163,6 +181,7 @@ def test_a_killed_guard_leaves_nothing(started: tuple[Far, Path]) -> None:
     """Only the shell is killed, as a runtime does: the reader or the ticker notices."""
     far, file = started
     far.process.kill()
+    far.process.wait()  # as the runtime's shim does: a zombie can still be signalled
     assert gone(far)
     assert not file.exists()
 
