@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from testbed.cluster.handle import Cluster
+from testbed.far import FarSide, alive, children, until
 from testbed.truth import launch, oracle
 from testbed.truth.files import Chunk
 from testbed.truth.ledger import Expected
 from testbed.wireshark.tshark import Tshark, end, interrupt
-from tests.cluster.live import ENTRY, FarSide, Product, alive, children, install, until
+from tests.cluster.live import ENTRY, Product, install
 
 pytestmark = [pytest.mark.cluster, pytest.mark.tshark]
 
