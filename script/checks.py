@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ CHECKS = {
     "walls": (str(BIN / "lint-imports"), "--no-cache"),
     "types": (str(BIN / "mypy"),),
 }
+
+TEARDOWN_SECONDS = 60  # windows, clusters and chroots of the test that was running
 
 # pytest's own codes: all passed, some failed, and nothing to run in this phase (with arguments that is no error).
 PYTEST_PASSED, PYTEST_FAILED, PYTEST_NOTHING = 0, 1, 5
@@ -50,6 +53,25 @@ def check(name: str, command: tuple[str, ...]) -> str:
     return ""
 
 
+def attended(command: list[str], environment: dict[str, str]) -> int:
+    """Runs it in a process group of its own, so that an interruption reaches it once, from here, and leaves it the
+    time to take down what it set up; Ctrl+C of a terminal would reach it twice, which cuts that short.
+    """
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, process_group=0)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        process.wait(TEARDOWN_SECONDS)
+        raise
+
+
+def interrupt(number: int, frame: object) -> None:
+    """Makes the end of a terminal or of a CI job unwind like Ctrl+C."""
+    del number, frame
+    raise KeyboardInterrupt
+
+
 def run_tests(phase: str, book: Path, arguments: list[str]) -> str:
     """One pytest run; its output goes straight through. Returns what is wrong beyond single tests, or ''.
 
@@ -57,9 +79,7 @@ def run_tests(phase: str, book: Path, arguments: list[str]) -> str:
     """
     environment = {**os.environ, "K8S_EXTCAP_BUILD": "no" if phase == "fast" else "yes"}
     command = [sys.executable, "-m", "pytest", "-p", "script.ledger", f"--ledger={book}", f"--phase={phase}"]
-    code = subprocess.run(
-        [*command, *arguments], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False
-    ).returncode
+    code = attended([*command, *arguments], environment)
     if code in (PYTEST_PASSED, PYTEST_FAILED, PYTEST_NOTHING):
         return ""
     return f"tests ({phase}): pytest ended with code {code}"
@@ -106,6 +126,8 @@ def report(account: Account) -> int:
 
 
 def main(arguments: list[str]) -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     started = time.monotonic()
     fast = "--fast" in arguments
     passed_on = [argument for argument in arguments if argument != "--fast"]

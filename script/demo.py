@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -92,7 +93,15 @@ def demonstrate(where: Place, seconds: int) -> int:
     return 1
 
 
+def interrupt(number: int, frame: object) -> None:
+    """Makes the end of a terminal or of a CI job unwind like Ctrl+C."""
+    del number, frame
+    raise KeyboardInterrupt
+
+
 def main() -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     parser = argparse.ArgumentParser(prog="script/demo", description="Pods as Wireshark's interfaces, live.")
     parser.add_argument("--yes", action="store_true", help="use the current cluster, if it answers, without asking")
     parser.add_argument("--seconds", type=int, default=15, metavar="N", help="longest time of the capture (default 15)")

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent
 EXTCAP_FOLDERS = (".config/wireshark/extcap", ".local/lib/wireshark/extcap")
 
 # What tshark says in any case, which would only worry a newcomer.
-CHATTER = re.compile(r"Running as user|could be dangerous|^Capturing on|packets? captured$|^\s*$")
+CHATTER = re.compile(
+    r"Running as user|could be dangerous|^Capturing on|^\*\* \(tshark:\d+\).*MESSAGE\]"
+    r"|^\d+ packets? captured$|^(tshark:)?\s*$"
+)
 
 GRACE = 20  # seconds beyond the capture's own: finding the pod, connecting, reading out what is left
 
@@ -87,18 +89,29 @@ class Guest(NamedTuple):
             )
             watchdog = threading.Timer(seconds + GRACE, process.terminate)
             watchdog.start()
-            assert process.stdout is not None
-            packets = 0
-            for line in process.stdout:
-                packets += 1
-                print(f"   {line.rstrip()}", flush=True)
-            process.wait()
-            watchdog.cancel()
+            try:
+                packets = print_lines(process)
+            finally:  # also when the user interrupts: nothing captures on
+                late = not watchdog.is_alive()
+                watchdog.cancel()
+                process.terminate()
+                process.wait()
             errors.seek(0)
             said = [line.strip() for line in errors if not CHATTER.search(line)]
-        if watchdog.finished.is_set() and process.returncode == -signal.SIGTERM:
+        if late:
             said.append(f"tshark did not end within {seconds} s by itself and was stopped.")
         return Shown(packets, " ".join(said))
+
+
+def print_lines(process: subprocess.Popen[str]) -> int:
+    """Prints what the process says until it ends; how many lines that were."""
+    assert process.stdout is not None
+    count = 0
+    with process.stdout as lines:
+        for line in lines:
+            count += 1
+            print(f"   {line.rstrip()}", flush=True)
+    return count
 
 
 def launcher(variables: dict[str, str]) -> str:

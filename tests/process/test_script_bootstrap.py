@@ -96,6 +96,7 @@ def test_a_relative_cache_variable_is_ignored(monkeypatch: pytest.MonkeyPatch) -
     assert environment.home() == Path("/absolute/k8s-extcap/venv")
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_mended_by_the_next(checkout: Checkout) -> None:
     killed = checkout.start()
     deadline = time.monotonic() + 60
@@ -114,6 +115,7 @@ def test_a_killed_run_is_mended_by_the_next(checkout: Checkout) -> None:
     assert not (broken / "leftover").exists()
 
 
+@pytest.mark.slow
 def test_two_at_once_share_one_environment(checkout: Checkout) -> None:
     both = [checkout.start(), checkout.start()]
     results = [process.communicate(timeout=100) for process in both]
@@ -134,6 +136,7 @@ def test_a_failed_download_names_the_variables_and_prints_no_path(checkout: Chec
     assert checkout.run().returncode == 0
 
 
+@pytest.mark.slow
 def test_a_package_without_a_wheel_is_refused(checkout: Checkout, tmp_path: Path) -> None:
     source = tmp_path / "index" / "sourceonly-1.0"
     source.mkdir(parents=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -140,3 +142,33 @@ time.sleep(1000)
     assert not builders.thread.is_alive()
     state = Path("/proc") / pid.read_text() / "stat"
     assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+@pytest.mark.parametrize("to_all", [True, False], ids=["ctrl-c", "sigterm"])
+def test_an_interruption_gives_the_tests_the_time_to_take_down(tmp_path: Path, to_all: bool) -> None:
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import pathlib, time\n"
+        "try:\n"
+        f"    pathlib.Path({str(tmp_path / 'up')!r}).touch()\n"
+        "    time.sleep(1000)\n"
+        "finally:\n"
+        "    time.sleep(1)\n"  # beyond what subprocess.run would wait
+        f"    pathlib.Path({str(tmp_path / 'down')!r}).touch()\n"
+    )
+    code = (
+        "import signal, sys; from script import checks; signal.signal(signal.SIGTERM, checks.interrupt)\n"
+        "try: checks.attended([sys.executable, sys.argv[1]], {})\n"
+        "except KeyboardInterrupt: sys.exit(9)"
+    )
+    command = [sys.executable, "-c", code, str(slow)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    while not (tmp_path / "up").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    if to_all:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.terminate()
+    assert process.wait(60) == 9
+    assert (tmp_path / "down").exists()
