@@ -1,0 +1,39 @@
+"""What the helper pod may, and where its text comes from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from k8s_extcap.methods import helper
+from tests.unit.methods.samples import HELPER, request
+
+
+def test_it_mounts_nothing_of_the_node_and_has_no_more_rights_than_it_needs() -> None:
+    spec = helper.pod_spec(request(helper=HELPER), "n1", "")
+    assert [list(v) for v in spec["volumes"]] == [["name", "emptyDir"]]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["hostPID"] is True
+    assert not {"hostNetwork", "hostIPC", "nodeName"} & set(spec)
+    security = spec["containers"][0]["securityContext"]
+    assert security["capabilities"] == {"drop": ["ALL"], "add": ["SYS_ADMIN", "SYS_PTRACE", "NET_RAW"]}
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert security["readOnlyRootFilesystem"] is True
+    assert "privileged" not in security
+
+
+def test_the_cluster_deletes_it_by_itself() -> None:
+    job = helper.job(request(helper=HELPER), "n1", "k8s-extcap-x", "x", "")
+    assert job["spec"]["ttlSecondsAfterFinished"] == 60
+    assert job["spec"]["backoffLimit"] == 0
+    assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+    notes = job["spec"]["template"]["metadata"]["annotations"]
+    assert notes["sidecar.istio.io/inject"] == "false"
+    assert job["metadata"]["labels"]["k8s-extcap/capture"] == "x"
+
+
+def test_the_users_labels_never_replace_ours() -> None:
+    asked = request(helper=replace(HELPER, labels=(("k8s-extcap/capture", "forged"), ("team", "net"))))
+    made = helper.job(asked, "n1", "k8s-extcap-x", "x", "")
+    for labels in (made["metadata"]["labels"], made["spec"]["template"]["metadata"]["labels"]):
+        assert labels["k8s-extcap/capture"] == "x"
+        assert labels["team"] == "net"
