@@ -5,30 +5,20 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from payload import patch, sources, zig
-from payload.targets import SHIPPED, TARGETS, Target, target
+from payload.compile import BuildError, compile_into
+from payload.targets import SHIPPED, TARGETS, target
 
 HERE = Path(__file__).parent
 PROGRAMS = ("tcpdump", "nsx")
 LICENCES = {"tcpdump": "BSD-3-Clause AND MIT", "nsx": "Apache-2.0 AND MIT"}
 
-# Everything that shapes a binary; this file is in, as it holds the options.
-RECIPE = ("block_loop.h", "build.py", "nsx.c", "patch.py", "sources.py", "targets.py", "zig.py")
-
-_CFLAGS = "-Os -ffunction-sections -fdata-sections -fno-ident -g0"
-_LDFLAGS = "-static -s -Wl,--gc-sections"
-_LIBPCAP = """--with-pcap=linux --disable-shared --without-libnl --disable-usb --disable-netmap --disable-bluetooth
-    --disable-dbus --disable-rdma --without-dag --without-septel --without-snf --without-turbocap --without-dpdk"""
-_TCPDUMP = "--without-crypto --without-smi --without-cap-ng --disable-smb"
-
-
-class BuildError(Exception):
-    """A step of the build failed; the sentence names its log."""
+# Everything that shapes a binary.
+RECIPE = ("block_loop.h", "compile.py", "nsx.c", "patch.py", "sources.py", "targets.py", "zig.py")
 
 
 def cache_root() -> Path:
@@ -47,50 +37,6 @@ def recipe_key() -> str:
     for name in RECIPE:
         total.update(name.encode() + b"\0" + (HERE / name).read_bytes())
     return total.hexdigest()[:16]
-
-
-def _run(command: Sequence[str], folder: Path, environment: dict[str, str], log: Path) -> None:
-    with log.open("ab") as out:
-        done = subprocess.run(command, cwd=folder, env=environment, stdout=out, stderr=out, check=False)
-    if done.returncode != 0:
-        tail = log.read_text(errors="replace").strip().splitlines()[-1][:120]
-        raise BuildError(f"{command[0]} in {folder.name} ended with {done.returncode}: {tail} (the whole log: {log})")
-
-
-def _environment(row: Target, work: Path, cache: Path) -> dict[str, str]:
-    compiler = zig.compiler(cache)
-    return {
-        **zig.environment(cache),
-        "CC": f"{compiler} cc -target {row.triple} -mcpu={row.cpu}",
-        "AR": f"{compiler} ar",
-        "RANLIB": f"{compiler} ranlib",
-        "CFLAGS": f"{_CFLAGS} -ffile-prefix-map={work}=.",
-        "LDFLAGS": _LDFLAGS,
-        # configure would otherwise find answers by looking at the building machine
-        "ac_cv_linux_vers": "6",
-        "td_cv_buggygetaddrinfo": "no",
-    }
-
-
-def compile_into(work: Path, row: Target, cache: Path) -> None:
-    """Build both programs for one processor in the empty folder `work`; they end in `work/out`."""
-    environment = _environment(row, work, cache)
-    log = work / "build.log"
-    for source, name in ((sources.LIBPCAP, "libpcap"), (sources.TCPDUMP, "tcpdump")):
-        sources.unpack(sources.fetch(source, cache / "payload" / "sources"), work / name)
-    patch.apply(work / "tcpdump")
-    jobs = f"-j{os.cpu_count() or 1}"
-    configure = ["./configure", f"--host={row.triple}"]
-    _run([*configure, *_LIBPCAP.split()], work / "libpcap", environment, log)
-    _run(["make", jobs, "libpcap.a"], work / "libpcap", environment, log)
-    _run([*configure, *_TCPDUMP.split()], work / "tcpdump", environment, log)
-    _run(["make", jobs, "tcpdump"], work / "tcpdump", environment, log)
-    out = work / "out"
-    out.mkdir()
-    shutil.copy2(work / "tcpdump" / "tcpdump", out / "tcpdump")
-    shutil.copy2(HERE / "nsx.c", work / "nsx.c")
-    flags = [*environment["CFLAGS"].split(), *_LDFLAGS.split(), "-Wall", "-Wextra", "-Werror"]
-    _run([*environment["CC"].split(), *flags, "-o", "out/nsx", "nsx.c"], work, environment, log)
 
 
 def built(arch: str, *, say: bool = True) -> Path:
@@ -179,8 +125,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _with_present(arch: str) -> list[str]:
-    root = cache_root() / "payload" / recipe_key()
-    return [row.arch for row in TARGETS if row.arch == arch or (root / row.arch / PROGRAMS[-1]).exists()]
+    try:
+        listed = json.loads((package_bin() / "manifest.json").read_text())["binaries"]
+    except (OSError, ValueError, KeyError):
+        listed = []
+    present = {entry["arch"] for entry in listed}
+    return [row.arch for row in TARGETS if row.arch == arch or row.arch in present]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """One direction of a TCP connection: segments in, messages out, gaps survived."""
 
+import heapq
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -31,6 +32,8 @@ class Stream:
     def __init__(self) -> None:
         self._next: int | None = None  # sequence number of the next byte, counted on beyond 32 bits
         self._waiting: dict[int, _Piece] = {}
+        self._order: list[int] = []  # heap of the keys of _waiting
+        self._farthest = 0  # start of the last segment that ever waited
         self._waiting_bytes = 0
         self._buffer = bytearray()
         self._lost_track = False  # after a gap the buffer may begin in the middle of a message
@@ -49,8 +52,10 @@ class Stream:
         if at + len(data) <= self._next or at in self._waiting:
             self.repeated += 1
             return
-        self.reordered += bool(self._waiting) and at < max(self._waiting)
+        self.reordered += bool(self._waiting) and at < self._farthest
         self._waiting[at] = _Piece(data, time_ns, arrived_ns)
+        heapq.heappush(self._order, at)
+        self._farthest = max(self._farthest, at)
         self._waiting_bytes += len(data)
         yield from self._advance()
         while self._waiting_bytes > _PATIENCE:
@@ -62,14 +67,15 @@ class Stream:
             yield from self._leap()
 
     def _leap(self) -> Iterator[Message]:
-        self._next = min(self._waiting)
+        self._next = self._order[0]
         self._buffer.clear()
         self._lost_track = True
         yield from self._advance()
 
     def _advance(self) -> Iterator[Message]:
         assert self._next is not None
-        while self._waiting and (at := min(self._waiting)) <= self._next:
+        while self._order and self._order[0] <= self._next:
+            at = heapq.heappop(self._order)
             piece = self._waiting.pop(at)
             self._waiting_bytes -= len(piece.data)
             fresh = piece.data[self._next - at :]

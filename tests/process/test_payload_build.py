@@ -13,7 +13,8 @@ import pytest
 
 from k8s_extcap.payload import Binary, arch_of_elf, find
 from payload import sources, zig
-from payload.build import PROGRAMS, built, cache_root, compile_into, install, package_bin
+from payload.build import PROGRAMS, built, cache_root, install, package_bin
+from payload.compile import compile_into
 from payload.targets import SHIPPED, target
 
 ROOT = Path(__file__).parents[2]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from payload import patch, sources
+from payload.compile import BuildError, compile_into
 from payload.patch import EDITS, SourceDiffersError, edited
 from payload.targets import SHIPPED, TARGETS, target
 
@@ -51,6 +52,13 @@ def test_a_mirror_with_the_right_file_is_enough(tmp_path: Path) -> None:
     source = sources.Source("thing", "1", digest, "pool", f"file://{tmp_path}/upstream")
     sources.unpack(sources.fetch(source, tmp_path / "cache", places), tmp_path / "out")
     assert (tmp_path / "out" / "file").read_text() == "content"
+
+
+def test_missing_tools_are_named_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match=r"make, flex, bison not found: `apt-get install make flex bison`"):
+        compile_into(tmp_path, target("amd64"), tmp_path / "cache")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_mirrors_end_with_one_that_every_machine_can_use() -> None:
