@@ -122,5 +122,6 @@ def default_bed() -> Bed:
 
 
 def has_ipv6() -> bool:
-    """A kernel without IPv6, or with it switched off, has no such file."""
-    return Path("/proc/net/if_inet6").exists()
+    """Whether new interfaces get IPv6: the kernel may have none, or the machine may have switched it off (Docker)."""
+    switch = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
+    return switch.exists() and switch.read_text().strip() == "0"

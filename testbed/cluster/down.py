@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def down(bed: Bed) -> int:
     """The number of processes that were ended. Waits for an `up` that is at work to finish or die."""
     if not bed.state.exists():
         return 0
+    if os.geteuid() != 0:
+        raise BedError("ending the test cluster needs root, as starting it did")
     with only_one(lock_of(bed), wait=60):
         return undo(bed)
 

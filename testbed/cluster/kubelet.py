@@ -51,14 +51,14 @@ def kubelet_configuration(bed: Bed, node: Node) -> dict[str, Any]:
     }
 
 
-def proxy_configuration(bed: Bed, version: str) -> dict[str, Any]:
+def proxy_configuration(bed: Bed, version: str, *, nftables: bool = True) -> dict[str, Any]:
     both = has_ipv6()
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "clientConnection": {"kubeconfig": str(bed.pki / "proxy.kubeconfig")},
         # nftables is refused before 1.31; ipvs needs a kernel module that may be absent.
-        "mode": "nftables" if int(version.split(".")[1]) >= 31 else "iptables",
+        "mode": "nftables" if nftables and int(version.split(".")[1]) >= 31 else "iptables",
         "clusterCIDR": f"{POD_CIDR},{POD_CIDR6}" if both else POD_CIDR,
         "conntrack": {"maxPerCore": 0, "min": 0},  # 0: leave nf_conntrack_max alone, it is the machine's
         "oomScoreAdj": 0,
@@ -68,7 +68,9 @@ def proxy_configuration(bed: Bed, version: str) -> dict[str, Any]:
 def start(bed: Bed, node: Node, version: str) -> dict[str, tuple[subprocess.Popen[bytes], Path]]:
     """Both daemons of one node; returned by name with their logs, for whoever waits."""
     (node.state / "kubelet.yaml").write_text(yaml.safe_dump(kubelet_configuration(bed, node)))
-    (node.state / "proxy.yaml").write_text(yaml.safe_dump(proxy_configuration(bed, version)))
+    nft = subprocess.run([*enter(bed, node), "nft", "list", "ruleset"], capture_output=True, check=False)
+    proxy = proxy_configuration(bed, version, nftables=nft.returncode == 0)  # not every kernel has them
+    (node.state / "proxy.yaml").write_text(yaml.safe_dump(proxy))
     # An own file: the machine's may name a resolver that pods cannot reach.
     (node.state / "resolv.conf").write_text(f"nameserver {DNS_ADDRESS}\n")
     binaries = bed.binaries(version)

@@ -112,6 +112,7 @@ def unpack(root: Path, suite: str, package: str, program: str) -> Path:
     run(["apt-get", "download", "-qq", package], env=env, cwd=state, what=f"downloading {package} of {suite}")
     fresh = target.with_name(f"{suite}.new-{package}")
     shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
     for archive in state.glob(f"{package}_*.deb"):
         run(["dpkg-deb", "-x", archive, fresh], what=f"unpacking {archive.name}")
         archive.unlink()

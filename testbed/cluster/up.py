@@ -57,15 +57,19 @@ def up(bed: Bed, wanted: Wanted, *, catalogue: bool = True) -> None:
             return
         if down.journal_of(bed).entries():
             progress(f"an earlier `up` was cut short: {down.undo(bed)} processes ended")
-        prepare(bed, wanted)
+        with only_one(bed.root / "build.lock", wait=1800):  # beds share what is built
+            prepare(bed, wanted)
         progress("programs and images are there")
         # In the environment of all that starts from here: what `down` finds them by.
         os.environ[MARK] = bed.mark
         try:
-            _start(bed, wanted, progress, catalogue=catalogue)
+            _start(bed, wanted, progress)
+            if catalogue:
+                _fill(bed, wanted, progress)
+            else:
+                state.write(bed, wanted)
         finally:
             del os.environ[MARK]
-        state.write(bed, wanted)
         progress(f"up: {wanted}. export KUBECONFIG={bed.kubeconfig}")
 
 
@@ -106,7 +110,7 @@ def _clean_slate(bed: Bed, wanted: Wanted) -> None:
     credentials.make(bed, wanted.nodes)
 
 
-def _start(bed: Bed, wanted: Wanted, progress: Progress, *, catalogue: bool) -> None:
+def _start(bed: Bed, wanted: Wanted, progress: Progress) -> None:
     _clean_slate(bed, wanted)
     nodes, journal, version = bed.nodes(wanted.nodes), down.journal_of(bed), wanted.kubernetes
     for one in nodes:
@@ -133,10 +137,15 @@ def _start(bed: Bed, wanted: Wanted, progress: Progress, *, catalogue: bool) -> 
     if wanted.dns:
         _start_dns(bed, kubectl, api)
         progress("cluster DNS answers")
-    if catalogue:
-        manifests.apply_catalogue(bed, api, kubectl, nodes)
-        manifests.wait_for_catalogue(api, 180)
-        progress(f"{len(api.pods())} pods are as they should be")
+
+
+def _fill(bed: Bed, wanted: Wanted, progress: Progress) -> None:
+    """A pod that does not become Ready is told, and does not make the cluster less usable: it counts as up."""
+    api = Api(bed)
+    manifests.apply_catalogue(bed, api, bed.binaries(wanted.kubernetes) / "kubectl", bed.nodes(wanted.nodes))
+    state.write(bed, wanted)
+    manifests.wait_for_catalogue(api, 180)
+    progress(f"{len(api.pods())} pods are as they should be")
 
 
 def _start_dns(bed: Bed, kubectl: Path, api: Api) -> None:

@@ -60,8 +60,9 @@ def test_kubelet_and_containerd_agree() -> None:
 
 
 @pytest.mark.parametrize(("version", "mode"), [("1.30.4", "iptables"), ("1.31.0", "nftables"), ("1.36.3", "nftables")])
-def test_proxy_mode_by_version(version: str, mode: str) -> None:
+def test_proxy_mode_by_version_and_kernel(version: str, mode: str) -> None:
     assert kubelet.proxy_configuration(BED, version)["mode"] == mode
+    assert kubelet.proxy_configuration(BED, version, nftables=False)["mode"] == "iptables"
 
 
 def test_versions_of_containerd_are_read_as_it_tells_them(tmp_path: Path) -> None:

@@ -91,3 +91,10 @@ def test_only_what_is_not_ready_by_design_is_excused() -> None:
     key, value = manifests.NOT_READY
     excused = {p["metadata"]["name"][:12] for p in pods() if p["metadata"].get("labels", {}).get(key) == value}
     assert excused == {"init-n1", "init-n2", "crash-n1", "crash-n2", "noimage-n1", "noimage-n2", "two-hundred-"}
+
+
+def test_the_documentation_names_every_pod() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "testbed.md").read_text(encoding="utf-8")
+    for pod in pods():
+        name = pod["metadata"]["name"].removesuffix("-n1").removesuffix("-n2")[:24]
+        assert f"`{name}" in text, name
