@@ -84,6 +84,17 @@ class Desk:
     def command(self, argv: Sequence[str | Path]) -> list[str]:
         return self.room.command(argv, binds=self.binds, cwd=self.home, offline=self.offline)
 
+    def processes(self) -> dict[int, str]:
+        """What runs at this desk now, whoever started it: process ids and command lines, found by their HOME."""
+        found = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if f"HOME={self.home}".encode() in (process / "environ").read_bytes().split(b"\0"):
+                    found[int(process.name)] = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+            except OSError:
+                continue  # it has ended meanwhile, or is another user's
+        return found
+
     def _give(self, path: Path) -> None:
         if os.geteuid() == 0:
             os.chown(path, USER, USER)

@@ -22,8 +22,10 @@ ROLES = {
 }  # fmt: skip
 STATES = {4: "checked", 7: "editable", 10: "expanded", 12: "focused", 23: "selected", 24: "sensitive", 25: "showing"}
 FIELDS = {"text", "password text", "spin button"}
-# A capture of 100,000 packets is a table of 700,000 cells; what is beyond the first screens has to be scrolled to.
-CHILDREN = 2000
+# Of these the first cells are wanted whether in view or not: all rows of an interface list, 50 packets of 7 columns
+# below their header (a capture of 100,000 packets is a table of 700,000 cells).
+WHOLE = {"Interface list": 2000, "Packet list": 357}
+CHILDREN = 2000  # nothing else has nearly as many
 TIMEOUT = 10_000  # milliseconds; a program that is busy answers late
 
 ACCESSIBLE, COMPONENT, TEXT = (f"org.a11y.atspi.{name}" for name in ("Accessible", "Component", "Text"))
@@ -76,9 +78,20 @@ def ask(questions: list[Question]) -> list[Any]:
     return answers
 
 
-def children(widgets: list[Widget]) -> list[list[Widget]]:
-    found = ask([Question(widget, ACCESSIBLE, "GetChildren") for widget in widgets])
-    return [[Widget(*each) for each in answer[0][:CHILDREN]] if answer else [] for answer in found]
+def children(widgets: list[Widget], most: int = CHILDREN) -> list[list[Widget]]:
+    """Of each widget at most so many, asked one by one: a long table takes seconds to tell all of its cells."""
+    count = GLib.Variant("(ss)", (ACCESSIBLE, "ChildCount"))
+    counts = [
+        min(answer[0], most) if answer else 0
+        for answer in ask([Question(w, PROPERTIES, "Get", count) for w in widgets])
+    ]
+    wanted = [
+        Question(widget, ACCESSIBLE, "GetChildAtIndex", GLib.Variant("(i)", (place,)))
+        for widget, number in zip(widgets, counts, strict=True)
+        for place in range(number)
+    ]
+    found = iter(ask(wanted))
+    return [[Widget(*each[0]) for _ in range(number) if (each := next(found))] for number in counts]
 
 
 def look(windows: list[str], hidden: bool, inside: int | None) -> list[dict[str, Any]]:
@@ -107,12 +120,12 @@ def look(windows: list[str], hidden: bool, inside: int | None) -> list[dict[str,
 def descend(level: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Puts the children that matter into each widget of a level and returns them, the next level."""
     open_ones = [face for face in level if face["role"] not in {"menu bar", "table cell"}]
-    below = children([face["widget"] for face in open_ones])
+    most = min([WHOLE[face["name"]] for face in open_ones if face["name"] in WHOLE], default=CHILDREN)
+    below = children([face["widget"] for face in open_ones], most)
     seen = iter(see([child for several in below for child in several]))
     following = []
     for face, several in zip(open_ones, below, strict=True):
-        # The rows of the interface list are wanted even where they are out of view.
-        hidden = face["hidden"] or face["name"] == "Interface list"
+        hidden = face["hidden"] or face["name"] in WHOLE
         faces = [next(seen) for _ in several]
         face["children"] = [child for child in faces if child["role"] and (hidden or "showing" in child["states"])]
         for child in face["children"]:

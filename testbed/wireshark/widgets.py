@@ -106,10 +106,11 @@ class Screen:
         x, y = place.box.middle if isinstance(place, Widget) else place
         self._xdotool("mousemove", str(x), str(y), "click", "--repeat", str(times), "--delay", "60", "1")
 
-    def scroll(self, place: Widget, down: bool) -> None:
-        """One notch of the mouse wheel over a widget."""
+    def scroll(self, place: Widget, notches: int) -> None:
+        """The mouse wheel over a widget; upwards if negative."""
         x, y = place.box.middle
-        self._xdotool("mousemove", str(x), str(y), "click", "5" if down else "4")
+        wheel = ["click", "--repeat", str(abs(notches)), "--delay", "20", "5" if notches > 0 else "4"]
+        self._xdotool("mousemove", str(x), str(y), *wheel)
 
     def focus(self, title: str) -> None:
         """Gives the keyboard to a window: nobody else does, without a window manager, before the first click."""

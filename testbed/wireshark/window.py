@@ -81,14 +81,14 @@ class Window:
         return _packets(self.screen.look())
 
     def packet_rows(self, least: int = 1) -> list[list[str]]:
-        """The packets in view, as soon as there are so many: No., Time, Source, Destination, Protocol, Length, Info."""
+        """The first 50 packets, when there are so many: No., Time, Source, Destination, Protocol, Length, Info."""
 
         def rows(view: View) -> list[list[str]] | None:
             table = next((each for each in view.all("tree") if each.name == "Packet list"), None)
             cells = [each.name for each in view.inside(table).all("table cell")] if table else []
             return [cells[first : first + 7] for first in range(0, len(cells), 7)] if len(cells) >= 7 * least else None
 
-        return self.screen.wait(f"{least} packets in view", rows)
+        return self.screen.wait(f"{least} packets in the list", rows)
 
     def stop(self) -> None:
         """The red square; returns when the capture has ended."""
@@ -97,6 +97,10 @@ class Window:
 
     def wait_for_end(self) -> None:
         self.screen.wait("end of the capture", lambda view: not _sensitive(view.one("push button", "Stop")))
+
+    def close_file(self) -> None:
+        """Back to the welcome page."""
+        self.screen.click(self.screen.wait("close button", lambda view: view.one("push button", "Close")))
 
     def restart(self) -> None:
         """The blue fin once more, after a stop."""
@@ -139,14 +143,15 @@ class Window:
 
     def _in_view(self, text: str) -> tuple[Widget, ...]:
         """A row, scrolled to if need be."""
-        for _ in range(300):
-            cells = self.screen.wait(f"row with {text!r}", lambda view: _row(view, text))
+        for _ in range(100):
             view = self.screen.look()
+            cells = _row(view, text) or self.screen.wait(f"row with {text!r}", lambda later: _row(later, text))
             frame = next(each for each in view.all("tree") if cells[0] in view.inside(each).widgets)
-            middle = cells[1].box.middle[1]
-            if frame.box.y <= middle < frame.box.y + frame.box.height:
+            distance = cells[1].box.middle[1] - frame.box.middle[1]
+            if abs(distance) < frame.box.height // 2:
                 return cells
-            self.screen.scroll(frame, down=middle > frame.box.y)
+            # A notch of the wheel moves three rows; too few at once are made up for at the next look.
+            self.screen.scroll(frame, notches=distance // (4 * cells[1].box.height) or 1)
         raise LookupError(f"The row with {text!r} cannot be scrolled to.")
 
 
