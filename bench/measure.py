@@ -1,0 +1,75 @@
+"""CPU, memory and time of whole processes, by the kernel's own accounting; medians with every run shown."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+RUNS = 5  # of everything; the median is quoted, the runs are shown
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one process that ended: CPU seconds (user and system), wall seconds, largest resident size in MB."""
+
+    cpu: float
+    wall: float
+    rss: float
+
+
+def cost(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Cost:
+    """One run, its output thrown away. OSError where it cannot start, AssertionError where it fails."""
+    null = os.open(os.devnull, os.O_RDWR)
+    began = time.monotonic()
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, null, stream) for stream in (0, 1, 2)]
+        pid = os.posix_spawnp(argv[0], list(argv), dict(env or os.environ), file_actions=actions)
+        _, status, used = os.wait4(pid, 0)
+    finally:
+        os.close(null)
+    assert status == 0, f"{argv[0]} ended with {status}"
+    return Cost(used.ru_utime + used.ru_stime, time.monotonic() - began, used.ru_maxrss / 1024)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Of a process that runs: CPU seconds until now, resident MB now."""
+
+    cpu: float
+    rss: float
+
+
+def live(pid: int) -> Live:
+    """Of the process and nothing it started. proc(5): fields 14, 15 and 24 of stat."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return Live(
+        (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
+        int(fields[21]) * os.sysconf("SC_PAGESIZE") / 1e6,
+    )
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values)
+
+
+def shown(values: Sequence[float], digits: int = 2) -> str:
+    """`1.07 (1.05 1.07 1.10)`: the median, and every run."""
+    return f"{median(values):.{digits}f} ({' '.join(f'{v:.{digits}f}' for v in sorted(values))})"
+
+
+def idle() -> str:
+    """How idle the machine is: CPU used by others in one second, and the load. Printed beside each table."""
+
+    def busy() -> tuple[int, int]:
+        numbers = [int(n) for n in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+        return sum(numbers), numbers[3] + numbers[4]
+
+    total, rest = busy()
+    time.sleep(1)
+    total_now, rest_now = busy()
+    used = 1 - (rest_now - rest) / max(1, total_now - total)
+    return f"{os.cpu_count()} CPUs, {used:.0%} busy before the run, load {os.getloadavg()[0]:.1f}"
