@@ -16,6 +16,8 @@ from testbed.demo.store import dump
 
 Handler = Callable[[], Awaitable[web.StreamResponse]]
 _FOREVER = 1 << 62
+# A pause, or the kernel would join the bytes on their way.
+_BETWEEN_BYTES = 0.002
 _STAMP = re.compile(rb'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z"')
 _PAGE = (
     "<!DOCTYPE html><html><head><title>403 Forbidden</title></head><body><h1>Access denied</h1>"
@@ -105,6 +107,6 @@ async def _slowly(fault: Fault, request: web.Request, response: web.StreamRespon
     await slow.prepare(request)
     for byte in response.body:
         await slow.write(bytes([byte]))
-        await asyncio.sleep(0)  # let the event loop send it: bytes of one turn would be one segment
+        await asyncio.sleep(_BETWEEN_BYTES)
     await slow.write_eof()
     return slow

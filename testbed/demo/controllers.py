@@ -113,7 +113,7 @@ class Controllers:
 
     async def _empty_namespace(self, name: str) -> None:
         for resource in (r for r in RESOURCES if r.namespaced):
-            for (_, each), obj, _ in self._store.rows(resource, name):
+            for (_, each), obj in self._store.rows(resource, name):
                 if resource is PODS:
                     await self._kubelet.stop(obj, 0)
                 self._store.remove(resource, name, each)
@@ -121,7 +121,7 @@ class Controllers:
 
     async def _collect(self, owner: str) -> None:
         """Background deletion of what the deleted object owned."""
-        for _, pod, _ in self._store.rows(PODS):
+        for _, pod in self._store.rows(PODS):
             if any(reference["uid"] == owner for reference in pod["metadata"].get("ownerReferences", [])):
                 found = self._store.get(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"])
                 self._delete_pod(found, int(found["spec"]["terminationGracePeriodSeconds"]))

@@ -93,17 +93,21 @@ class StreamFault:
             if room <= 0:
                 await self._break()
             piece = piece[:room]
+            if len(piece) == room:
+                self._stop_reading()  # before the client can have seen the last byte
         self._sent += len(piece)
         return piece
 
     async def _break(self) -> None:
-        transport = self._request.transport
         if self._kind is Kind.RESET:
-            reset(transport)
+            reset(self._request.transport)
             raise ConnectionResetError("reset on request")
-        if isinstance(transport, asyncio.ReadTransport):
-            transport.pause_reading()
         await asyncio.sleep(_FOREVER)
+
+    def _stop_reading(self) -> None:
+        transport = self._request.transport
+        if self._kind is Kind.FREEZE and isinstance(transport, asyncio.ReadTransport):
+            transport.pause_reading()
 
     async def _cut_when_idle(self) -> None:
         while (left := self._last + self._seconds - time.monotonic()) > 0:

@@ -69,9 +69,13 @@ class Client:
     async def session(self) -> AsyncIterator[aiohttp.ClientSession]:
         connector = aiohttp.TCPConnector(ssl=self._ssl)
         timeout = aiohttp.ClientTimeout(total=TIMEOUT)
-        async with aiohttp.ClientSession(self.url, connector=connector, headers=self._headers, timeout=timeout) as s:
-            yield s
-        await asyncio.sleep(0.05)  # aiohttp, "Graceful Shutdown": a TLS connection ends some turns of the loop later
+        try:
+            async with aiohttp.ClientSession(
+                self.url, connector=connector, headers=self._headers, timeout=timeout
+            ) as session:
+                yield session
+        finally:
+            await _settled()
 
     async def ask(
         self, method: str, path: str, body: Any = None, kind: str = "application/json", **headers: str
@@ -132,6 +136,16 @@ def exec_path(
     query += [f"container={quote(container)}"] if container else []
     query += [f"{stream}=true" for stream in streams.split()]
     return f"/api/v1/namespaces/{namespace}/pods/{pod}/exec?" + "&".join(query)
+
+
+async def _settled() -> None:
+    """aiohttp, "Graceful Shutdown": a TLS connection ends some turns of the loop after its session."""
+    transports = vars(asyncio.get_running_loop()).get("_transports", {})
+    end = asyncio.get_running_loop().time() + 2.0
+    while asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(0.005)
+        if all(getattr(transport, "_sock", None) is None for transport in list(transports.values())):
+            return
 
 
 def _named(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def list_objects(store: Store, target: Target, query: Any) -> web.Response:
             meta["remainingItemCount"] = len(rows) - limit  # left out with selectors, as by the server
         rows = rows[:limit]
     head = {"kind": f"{target.resource.kind}List", "apiVersion": target.resource.api_version, "metadata": meta}
-    body = dump(head)[:-1] + b',"items":[' + b",".join(raw for _, _, raw in rows) + b"]}\n"
+    body = dump(head)[:-1] + b',"items":[' + b",".join(store.raw(target.resource, key) for key, _ in rows) + b"]}\n"
     return web.Response(body=body, content_type="application/json")
 
 
@@ -100,7 +100,7 @@ async def watch(store: Store, target: Target, request: web.Request) -> web.Strea
         await response.write_eof()
         return response
     if state == "everything":
-        for _, obj, _ in store.rows(target.resource, target.namespace):
+        for _, obj in store.rows(target.resource, target.namespace):
             if matches(obj):
                 await response.write(_event("ADDED", target, obj))
         version = store.version

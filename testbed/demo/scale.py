@@ -15,14 +15,16 @@ def add(store: Store, pods: int, namespaces: int) -> None:
     """Fill up to `namespaces` namespaces `team-NNN` and spread `pods` over them."""
     names = [f"team-{number:03}" for number in range(namespaces)] or (["default"] if pods else [])
     for name in names if namespaces else ():
-        store.add(NAMESPACES, namespace(name, {}))
+        store.load(NAMESPACES, namespace(name, {}))
+    specs = [
+        defaults.complete_pod({"containers": [container("main", SHELL, "idle")]}) | {"nodeName": node}
+        for node in (NODE_1, NODE_2)
+    ]
     for number in range(pods):
-        store.add(PODS, _pod(names[number % len(names)], number))
+        store.load(PODS, _pod(names[number % len(names)], number, specs[number % 2]))
 
 
-def _pod(where: str, number: int) -> Object:
-    spec = defaults.complete_pod({"containers": [container("main", SHELL, "idle")]})
-    spec["nodeName"] = (NODE_1, NODE_2)[number % 2]
+def _pod(where: str, number: int, spec: Object) -> Object:
     name = f"app-{number % 20}-{number:05}"
     address = f"10.{100 + number // 62500}.{number // 250 % 250}.{number % 250 + 1}"
     status = {

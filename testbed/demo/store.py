@@ -28,12 +28,21 @@ class Change(NamedTuple):
     type: str
     resource: Resource
     object: Object
-    raw: bytes
 
 
-class _Stored(NamedTuple):
-    object: Object
-    raw: bytes
+class _Stored:
+    """An object that nobody changes any more, and its JSON once somebody has asked for it."""
+
+    __slots__ = ("_raw", "object")
+
+    def __init__(self, obj: Object) -> None:
+        self.object = obj
+        self._raw = b""
+
+    @property
+    def raw(self) -> bytes:
+        self._raw = self._raw or dump(self.object)
+        return self._raw
 
 
 def dump(value: Any) -> bytes:
@@ -82,13 +91,23 @@ class Store:
         stored = self._stored.get(resource, {}).get((namespace, name))
         return copy.deepcopy(stored.object) if stored else None
 
-    def rows(self, resource: Resource, namespace: str = "") -> list[tuple[tuple[str, str], Object, bytes]]:
-        """Key, object (do not change it) and JSON, ordered as etcd orders its keys."""
+    def rows(self, resource: Resource, namespace: str = "") -> list[tuple[tuple[str, str], Object]]:
+        """Key and object (do not change it), ordered as etcd orders its keys."""
         table = self._stored.get(resource, {})
         keys = sorted(table, key=lambda key: f"{key[0]}/{key[1]}")
-        return [(key, *table[key]) for key in keys if not namespace or key[0] == namespace]
+        return [(key, table[key].object) for key in keys if not namespace or key[0] == namespace]
+
+    def raw(self, resource: Resource, key: tuple[str, str]) -> bytes:
+        """An object's JSON; made once, since ten thousand of them are listed again and again."""
+        return self._stored[resource][key].raw
 
     # writing
+
+    def load(self, resource: Resource, obj: Object) -> None:
+        """Add an object that is nobody else's, without a copy: for ten thousand of them at the start."""
+        obj = _filled(obj, resourceVersion=str(self.version))
+        meta = obj["metadata"]
+        self._stored.setdefault(resource, {})[meta.get("namespace", ""), meta["name"]] = _Stored(obj)
 
     def add(self, resource: Resource, obj: Object) -> Object:
         """Store a new object; fills in uid, creation time and version."""
@@ -108,7 +127,7 @@ class Store:
 
     def _put(self, kind: str, resource: Resource, key: tuple[str, str], obj: Object) -> Object:
         change = self._note(kind, resource, copy.deepcopy(obj))
-        self._stored.setdefault(resource, {})[key] = _Stored(change.object, change.raw)
+        self._stored.setdefault(resource, {})[key] = _Stored(change.object)
         return copy.deepcopy(change.object)
 
     def _note(self, kind: str, resource: Resource, obj: Object) -> Change:
@@ -116,7 +135,7 @@ class Store:
         obj["metadata"]["resourceVersion"] = str(self.version)
         if len(self._history) == HISTORY:
             self._oldest = self._history[0].version
-        change = Change(self.version, kind, resource, obj, dump(obj))
+        change = Change(self.version, kind, resource, obj)
         self._history.append(change)
         self._changed.set()
         self._changed = asyncio.Event()

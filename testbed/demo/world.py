@@ -157,7 +157,7 @@ class World:
         service = self._store.add(
             BY_PLURAL["services"], {"metadata": meta, "spec": spec, "status": {"loadBalancer": {}}}
         )
-        pods = [pod for _, pod, _ in self._store.rows(PODS, where) if pod["metadata"]["labels"].get("app") == name]
+        pods = [pod for _, pod in self._store.rows(PODS, where) if pod["metadata"]["labels"].get("app") == name]
         endpoints = [
             {
                 "addresses": [address.ipv4],
