@@ -52,7 +52,7 @@ def install(
         if answer.problem:
             undo()
             raise ConfigError(f"{answer.path} does not work: {answer.problem} Everything was put back as it was.")
-        show(f"{answer.path} answers with {len(answer.interfaces)} interfaces")
+        show(f"{answer.path} answers: k8s-extcap {answer.version}")
     if not places.shared() and not folder:
         say(
             "Wireshark's global extcap folder is missing on this machine, and without it no personal one counts: "

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import k8s_extcap
 from k8s_extcap.model.errors import ConfigError
+from k8s_extcap.model.ids import BROWSE
 from k8s_extcap.setup import launcher, places
 from k8s_extcap.setup.plan import Folder, Operation, Remove, Write
 
@@ -26,7 +27,6 @@ class Answer:
 
     path: Path
     version: str
-    interfaces: tuple[str, ...]
     problem: str
 
 
@@ -89,12 +89,30 @@ def compiled() -> bool:
 
 
 def verify(path: Path) -> Answer:
-    """Runs the launcher as a desktop's Wireshark would: with nothing but a home and a display in its environment."""
+    """Runs the launcher as a desktop's Wireshark would: with nothing but a home and a display in its environment.
+
+    It is asked for its version and a dialog, not for a list: that may read the cluster, and so ask for a login.
+    """
+    told = _ask(path, "--version")
+    if isinstance(told, str):
+        return Answer(path, "", told)
+    words = told.stdout.decode(errors="replace").split()
+    if told.returncode or len(words) < 2:
+        said = " ".join(told.stderr.decode(errors="replace").split())[:200]
+        return Answer(path, "", f"It ended with {told.returncode}: {said or 'nothing on standard error'}")
+    dialog = _ask(path, "--extcap-config", "--extcap-interface", BROWSE)
+    problem = dialog if isinstance(dialog, str) else ""
+    if not isinstance(dialog, str) and (dialog.returncode or not dialog.stdout.startswith(b"arg {")):
+        problem = f"It has no options for {BROWSE}: {dialog.stderr.decode(errors='replace')[:200].strip()}"
+    return Answer(path, words[-1], problem)
+
+
+def _ask(path: Path, *argv: str) -> subprocess.CompletedProcess[bytes] | str:
     environment = {name: os.environ[name] for name in ("HOME", "K8S_EXTCAP_HOME") if name in os.environ}
     environment["DISPLAY"] = ":0"
     try:
-        done = subprocess.run(
-            [path, "--extcap-interfaces", "--extcap-version=4.0"],
+        return subprocess.run(
+            [path, *argv],
             capture_output=True,
             timeout=PATIENCE,
             check=False,
@@ -103,18 +121,6 @@ def verify(path: Path) -> Answer:
             cwd="/",
         )
     except OSError as error:
-        return Answer(path, "", (), f"It cannot be run: {error.strerror}.")
+        return f"It cannot be run: {error.strerror}."
     except subprocess.TimeoutExpired:
-        return Answer(path, "", (), f"It gave no answer within {PATIENCE:.0f} s.")
-    lines = done.stdout.decode(errors="replace").split("\n")
-    names = tuple(line[len("interface {value=") :].partition("}")[0] for line in lines if line.startswith("interface "))
-    version = next(
-        (line.partition("{version=")[2].partition("}")[0] for line in lines if line.startswith("extcap ")), ""
-    )
-    problem = ""
-    if done.returncode or not names:
-        said = done.stderr.decode(errors="replace").strip()[:200] or "nothing on standard error"
-        problem = f"It ended with {done.returncode} and listed no interface ({said})."
-    elif "k8s-broken" in names:
-        problem = "Its Python or its package is gone: install again."
-    return Answer(path, version, names, problem)
+        return f"It gave no answer within {PATIENCE:.0f} s."

@@ -129,7 +129,7 @@ def test_uninstall_takes_ours_and_only_with_everything_what_is_remembered(tmp_pa
 def test_a_launcher_whose_python_is_gone_is_found_out(tmp_path: Path) -> None:
     (operation,) = (o for o in install.plan((tmp_path,), {}, python="/nowhere/python") if isinstance(o, Write))
     apply((operation,))
-    assert "install again" in install.verify(operation.path).problem
+    assert "run: k8s-extcap install" in install.verify(operation.path).problem
     operation.path.write_text("#!/bin/sh\nexit 3\n")
     assert "ended with 3" in install.verify(operation.path).problem
     operation.path.unlink()

@@ -43,6 +43,7 @@ def test_a_kubeconfig_and_a_plugin_of_the_shell_work_from_the_desktop(demo: Demo
     subprocess.run(
         [sys.executable, "-c", CODE, "install"], env=shell, check=True, timeout=60, stdout=subprocess.DEVNULL
     )
+    assert not (tmp_path / "runs").exists(), "installing asks nobody for a login"
     launcher = tmp_path / ".local/lib/wireshark/extcap/k8s-extcap"
     done = subprocess.run(
         ["env", "-i", f"HOME={tmp_path}", "DISPLAY=:0", launcher, "--extcap-config", "--extcap-interface", "k8s-browse",
