@@ -88,6 +88,16 @@ def furnish(root: Path, order: Order) -> Path:
     return clone
 
 
+def enter(root: Path) -> None:
+    """Makes it the root of this mount namespace. After a mere chroot(2) the kernel refuses user namespaces, which a
+    real machine has (user_namespaces(7)).
+    """
+    os.chdir(root)
+    subprocess.run(["pivot_root", ".", "mnt"], check=True)
+    os.chdir("/")
+    subprocess.run(["umount", "--lazy", "/mnt"], check=True)
+
+
 def become(order: Order, clone: Path) -> None:
     """Replaces this process by the command. The environment is a login's own, plus what was handed over."""
     account = pwd.getpwnam(order.user)  # read inside: the system's own users
@@ -111,7 +121,7 @@ def main() -> int:
     order = Order(**{**fields, "binds": [(source, seen) for source, seen in fields["binds"]]})
     root = assemble(order)
     clone = furnish(root, order)
-    os.chroot(root)
+    enter(root)
     child = os.fork()
     if child == 0:
         become(order, clone)
