@@ -43,9 +43,16 @@ class Asked:
         )
 
     def remember(self, target: Target) -> None:
-        """Keeps a dialog's values for the next time, under the target's workload. A failure costs only the memory."""
+        """Keeps a dialog's values for the next time, under the target's workload. A failure costs only the memory.
+
+        Of browse that is what was chosen there, in the context and namespace where it was found.
+        """
+        name = self.request.target
+        if not name.namespace and not target.is_node:
+            name = ids.Name(name.kind, target.namespace, name.name, name.container, name.alias, name.digest)
         try:
-            store.remember(self.alias, self.request.target, store.owner_of(target.pod), self.passed, self.dialog)
+            alias = ids.alias_of(target.context)
+            store.remember(alias, name, store.owner_of(target.pod), self.passed, self.dialog)
         except ConfigError as error:
             _log.warning("%s", error)
 

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from k8s_extcap.edge import store
 from k8s_extcap.model.errors import ConfigError
-from k8s_extcap.model.ids import Name
+from k8s_extcap.model.ids import Name, alias_of
 from k8s_extcap.model.objects import Meta, OwnerReference, Pod
+from k8s_extcap.model.plan import Target
+from k8s_extcap.run.asked import Asked
 from k8s_extcap.wireshark.options import BY_CALL, MARKER
+from k8s_extcap.wireshark.request import to_request
 
 HERE = "prod-12ab"
 WEB = Name("pod", "shop", "web-7d9f8b6c5-x2x4z")
@@ -219,6 +222,14 @@ def test_what_was_chosen_is_what_comes_back(scope: str, values: dict[str, str]) 
 def pod(name: str, kind: str, owner: str, template: str = "") -> Pod:
     reference = OwnerReference(kind=kind, name=owner, controller=True)
     return Pod(metadata=Meta(name=name, labels={"pod-template-hash": template}, owner_references=(reference,)))
+
+
+def test_browse_remembers_under_what_it_captured_and_where_that_was_found() -> None:
+    passed = {MARKER: "workload", "target": WEB.name, "snaplen": "96", "context": "prod"}
+    asked = Asked(to_request(Name("browse"), passed), None, "", "gui", passed)
+    asked.remember(Target("prod", "shop", pod(WEB.name, "ReplicaSet", "web-7d9f8b6c5", "7d9f8b6c5")))
+    assert store.load(alias_of("prod"), NEXT) == {"snaplen": "96"}
+    assert store.load("", Name("browse")) == {}
 
 
 LONG = "a" * 60
