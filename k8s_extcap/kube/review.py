@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-import msgspec
-
 from k8s_extcap import payload
+from k8s_extcap.kube import originals
 from k8s_extcap.kube.api import STRATEGIC, Api
+from k8s_extcap.kube.asking import dry, may, unless_refused
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.kube.exec import Command, open_exec
-from k8s_extcap.methods import admission, ephemeral, helper, ladder, nsenter, probe, rights
-from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, clip
+from k8s_extcap.methods import admission, beside, copy, ephemeral, helper, ladder, nsenter, probe, rights
+from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, clip
 from k8s_extcap.model.objects import Node, Workload
-from k8s_extcap.model.plan import Binary, ContainerFacts, Facts, Target, Tri
+from k8s_extcap.model.plan import Binary, ContainerFacts, Facts, Target
 from k8s_extcap.model.request import CaptureRequest, footprint
 
 _log = logging.getLogger(__name__)
@@ -139,80 +138,12 @@ async def interfaces(session: Session, target: Target) -> tuple[probe.Nic, ...]:
 # Rights, node, namespace
 
 
-class _Rule(msgspec.Struct, frozen=True, rename="camel"):
-    verbs: tuple[str, ...] = ()
-    api_groups: tuple[str, ...] = ()
-    resources: tuple[str, ...] = ()
-    resource_names: tuple[str, ...] = ()
-
-
-class _RulesStatus(msgspec.Struct, frozen=True, rename="camel"):
-    resource_rules: tuple[_Rule, ...] = ()
-
-
-class _Rules(msgspec.Struct, frozen=True):
-    status: _RulesStatus = _RulesStatus()
-
-
-def _grants(rule: _Rule, verb: str, group: str, resource: str) -> bool:
-    sub = resource.partition("/")[2]
-    return (
-        not rule.resource_names
-        and bool({verb, "*"} & set(rule.verbs))
-        and bool({group, "*"} & set(rule.api_groups))
-        and bool({resource, "*", f"*/{sub}" if sub else "*"} & set(rule.resources))
-    )
-
-
-def may(api: Api, namespace: str, needs: Iterable[str]) -> dict[str, Tri]:
-    """Answers for needs like `create pods/exec` or `create jobs.batch@tools`. One rules review says yes to most; what
-    it does not name (other authorizers, rules by name) is asked one by one, over the same connection.
-    """
-    answers: dict[str, Tri] = {}
-    rules: dict[str, tuple[_Rule, ...]] = {}
-    for need in needs:
-        verb, _, rest = need.partition(" ")
-        rest, _, place = rest.partition("@")
-        where = place or namespace
-        name, _, sub = rest.partition("/")
-        plain, _, group = name.partition(".")
-        if where not in rules:
-            rules[where] = _rules(api, where)
-        if any(_grants(r, verb, group, f"{plain}/{sub}" if sub else plain) for r in rules[where]):
-            answers[need] = True
-        else:
-            answers[need] = api.may(verb, name, namespace=where, subresource=sub)
-    return answers
-
-
-def _rules(api: Api, namespace: str) -> tuple[_Rule, ...]:
-    body = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectRulesReview",
-        "spec": {"namespace": namespace},
-    }
-    answer = _unless_refused(lambda: api.create("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", body))
-    try:
-        return msgspec.json.decode(answer or b"{}", type=_Rules).status.resource_rules
-    except msgspec.DecodeError:
-        return ()
-
-
-def _unless_refused(deed: Callable[[], T]) -> T | None:
-    """None where the server said no. Not reaching it is an error still."""
-    try:
-        return deed()
-    except RefusedError as error:
-        _log.info("unknown: %s", error)
-        return None
-
-
 def _cheap(api: Api, target: Target) -> Facts:
     facts = Facts()
     if target.namespace and not target.is_node:
         facts = replace(facts, may=may(api, target.namespace, rights.EXEC), enforce=enforced(api, target.namespace))
     if target.node:
-        node = _unless_refused(lambda: api.get_as(f"/api/v1/nodes/{target.node}", Node))
+        node = unless_refused(lambda: api.get_as(f"/api/v1/nodes/{target.node}", Node))
         if node:
             facts = _of_node(facts, node)
     return facts
@@ -222,7 +153,7 @@ def enforced(api: Api, namespace: str) -> str | None:
     """The pod security level the namespace enforces; None: not readable. Without a label it is the cluster's default,
     nearly always privileged, so that is the answer.
     """
-    found = _unless_refused(lambda: api.get_as(f"/api/v1/namespaces/{namespace}", Workload))
+    found = unless_refused(lambda: api.get_as(f"/api/v1/namespaces/{namespace}", Workload))
     return found.metadata.labels.get(admission.LABEL, "privileged") if found else None
 
 
@@ -249,32 +180,25 @@ def _dear(api: Api, request: CaptureRequest, target: Target, facts: Facts) -> Fa
     answers = {**facts.may, **may(api, target.namespace, needs)}
     if not target.is_node and request.method in ("auto", "ephemeral") and answers.get(rights.EPHEMERAL[-1]):
         tried |= _try_ephemeral(api, request, target, facts)
+    if request.method == "copy" and not target.is_node:
+        return originals.add(
+            api, request, target, replace(facts, may={**answers, **may(api, target.namespace, copy.NEEDS)})
+        )
     place = nsenter.namespace(request, target)
     pods = next((n for n in needs if n.startswith("create pods") and "/" not in n), "")
     if request.helper.image and target.node and pods and answers.get(pods):
         body = helper.pod(request, target.node, "k8s-extcap-dry-run", "dry-run")
-        tried |= _dry(admission.HELPER, lambda: api.create(f"/api/v1/namespaces/{place}/pods", body, dry_run=True))
+        tried |= dry(admission.HELPER, lambda: api.create(f"/api/v1/namespaces/{place}/pods", body, dry_run=True))
     return replace(facts, may=answers, dry_run={**facts.dry_run, **tried})
 
 
-def _dry(key: str, deed: Callable[[], Any]) -> dict[str, str | None]:
-    """The answer of a dry run: admitted, refused with its words, or nothing where a webhook does not support it."""
-    try:
-        deed()
-    except RefusedError as error:
-        if "dry run" in error.server_text.lower() or error.status not in (400, 403, 422):
-            return {}
-        return {key: error.server_text or error.sentence}
-    return {key: None}
-
-
 def _try_ephemeral(api: Api, request: CaptureRequest, target: Target, facts: Facts) -> dict[str, str | None]:
-    image, _ = ephemeral.image_of(request, target, facts)
+    image, _ = beside.image_of(request, target, facts)
     path = f"{ephemeral.path(target)}/ephemeralcontainers"
 
     def attempt(key: str, capabilities: tuple[str, ...]) -> dict[str, str | None]:
-        entry = ephemeral.entry("k8s-extcap-dry-run", image or "none", capabilities)
-        return _dry(key, lambda: api.patch(path, ephemeral.patch(entry), STRATEGIC, dry_run=True))
+        entry = beside.entry("k8s-extcap-dry-run", image or "none", capabilities)
+        return dry(key, lambda: api.patch(path, ephemeral.patch(entry), STRATEGIC, dry_run=True))
 
     answers = attempt(admission.WITH_RAW, ("NET_RAW",))
     if answers.get(admission.WITH_RAW):

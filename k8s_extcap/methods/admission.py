@@ -45,3 +45,8 @@ def capabilities(facts: Facts) -> Policy:
     if facts.enforce == "restricted":
         return Policy(False, (), "its namespace enforces the restricted level, which admits no root container", ask)
     return Policy(None, () if facts.enforce == "baseline" else ("NET_RAW",))
+
+
+def copied(facts: Facts) -> tuple[str, ...]:
+    """The capabilities for our container in a copy: by the namespace's level, which a dry run then confirms."""
+    return () if facts.enforce == "baseline" else ("NET_RAW",)

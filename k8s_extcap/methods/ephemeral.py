@@ -10,34 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from k8s_extcap.methods import admission, guard, memory, nics, own_stream, programs, rights, tcpdump
+from k8s_extcap.methods import admission, beside, guard, memory, nics, own_stream, programs, rights, tcpdump
 from k8s_extcap.model.plan import Binary, ExecSpec, Facts, Plan, Step, Target, Tri, Verdict
 from k8s_extcap.model.request import CaptureRequest, MethodName
 
 NAME: MethodName = "ephemeral"
 PREFIX = "k8s-extcap-"  # names are generated: a name used before is accepted silently and changes nothing
 AT_MOST = 3  # entries of ours in one pod; none can ever be removed
-IDLE = 300  # seconds without a capture until it ends itself: long enough to look at a capture and start the next
-LAST = 86_400  # seconds until it ends itself in any case
-TICK = 5  # seconds between two looks
 FOLDER = "/"  # its own root file system: always there, writable for root, and no memory of the pod
-TOOLS = ("dd", "sha256sum", "chmod", "rm", "sleep")
-
-# A capture is another process of this very container. Its cgroup tells: neighbours that share the PID namespace have
-# another one, with and without a cgroup namespace.
-WAIT = r"""idle=$1 left=$2 tick=$3 proc=$4 quiet=0 nap=
-trap 'kill $nap; exit 0' HUP INT TERM
-read -r mine <$proc/self/cgroup
-while [ $quiet -lt $idle ] && [ $left -gt 0 ]; do
-  sleep $tick & nap=$!
-  wait $nap
-  quiet=$((quiet+tick)) left=$((left-tick))
-  for d in $proc/[0-9]*; do
-    case ${d##*/} in ($$|$nap) continue;; esac
-    read -r its <$d/cgroup && [ "$its" = "$mine" ] && quiet=0 && break
-  done
-done 2>/dev/null
-exit 0"""
 
 
 class Ready(NamedTuple):
@@ -67,25 +47,6 @@ def _running(target: Target, capabilities: tuple[str, ...]) -> str:
     return ""
 
 
-def image_of(request: CaptureRequest, target: Target, facts: Facts) -> tuple[str, str]:
-    """(image, why there is none): the configured one, else that of a container of the pod known to have a shell."""
-    if request.helper.image:
-        return request.helper.image, ""
-    images = {c.name: c.image for c in (*target.pod.spec.containers, *target.pod.spec.init_containers)}
-    reasons = []
-    for name, inside in sorted(facts.containers.items(), key=lambda item: item[1].shell is not True):
-        if name not in images:
-            continue
-        lacking = [t for t in TOOLS if t not in inside.tools] if inside.shell else []
-        if inside.shell is False:
-            reasons.append(f"the image of {name} has no shell")
-        elif lacking:
-            reasons.append(f"the image of {name} lacks {', '.join(lacking)}")
-        else:
-            return images[name], ""
-    return "", "; ".join(reasons) or "no container of the pod tells what its image has"
-
-
 def _ready(request: CaptureRequest, target: Target, facts: Facts) -> Ready | Verdict:
     policy = admission.capabilities(facts)
     existing = _running(target, policy.add) if policy.usable is not False else ""
@@ -97,11 +58,9 @@ def _ready(request: CaptureRequest, target: Target, facts: Facts) -> Ready | Ver
     if not existing and len(_ours(target)) >= AT_MOST:
         ask = "a restart of the pod, which removes them"
         return Verdict(NAME, False, f"it has {AT_MOST} ephemeral containers of k8s-extcap already", ask)
-    image, why = image_of(request, target, facts)
+    image, why = beside.image_of(request, target, facts)
     if not image:
-        return Verdict(
-            NAME, False, why, "an image with sh, dd and sha256sum in the option Helper image (--helper-image)"
-        )
+        return Verdict(NAME, False, why, beside.ASK_IMAGE)
     machine = next((c.machine for c in facts.containers.values() if c.machine), "")
     binary = programs.find(facts, "tcpdump", machine)
     if isinstance(binary, str):
@@ -122,22 +81,6 @@ def assess(request: CaptureRequest, target: Target, facts: Facts) -> Verdict:
     return Verdict(NAME, ready.certain, f"an ephemeral container{own} can be added")
 
 
-def entry(name: str, image: str, capabilities: tuple[str, ...]) -> dict[str, Any]:
-    """The container as the API server gets it. A pod's own user and runAsNonRoot are overridden: without uid 0 the
-    kernel gives a process no capability, whatever is added.
-    """
-    context: dict[str, Any] = {"runAsUser": 0, "runAsNonRoot": False}
-    if capabilities:
-        context["capabilities"] = {"add": list(capabilities)}
-    return {
-        "name": name,
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", WAIT, "k8s-extcap", str(IDLE), str(LAST), str(TICK), "/proc"],
-        "securityContext": context,
-    }
-
-
 def patch(container: dict[str, Any]) -> dict[str, Any]:
     """A strategic merge patch: entries are merged by name, so two patches at the same time both succeed."""
     return {"spec": {"ephemeralContainers": [container]}}
@@ -154,7 +97,7 @@ def _steps(request: CaptureRequest, target: Target, ready: Ready, name: str) -> 
         f"{path(target)}/ephemeralcontainers",
         what,
         name=name,
-        body=patch(entry(name, ready.image, ready.capabilities)),
+        body=patch(beside.entry(name, ready.image, ready.capabilities)),
         content_type="application/strategic-merge-patch+json",
         stays=f"its entry in the spec of {target.spoken()}, until the pod is deleted",
     )

@@ -95,6 +95,9 @@ class Facts:
     node_tainted: Tri = None
     node_virtual: Tri = None  # a virtual kubelet: no node behind it to run a helper on
     api_port: int = 443  # of the API server as we reach it: its stream is left out of a node's packets
+    raw: dict[str, Any] = field(default_factory=dict)  # the pod as the API gave it, read for a copy only
+    services: tuple[dict[str, str], ...] | None = None  # selectors in its namespace, read for a copy with labels only
+    controllers: tuple[dict[str, str], ...] | None = None  # likewise, of everything that adopts pods
     binaries: dict[str, Binary] = field(default_factory=dict)  # "tcpdump-amd64" -> what can be uploaded
     dry_run: dict[str, str | None] = field(default_factory=dict)  # what was tried -> refusal, verbatim; None: admitted
 

@@ -93,7 +93,8 @@ async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch 
             break
         except (RemoteError, MethodError) as error:
             # `auto` goes on with the next method as long as nothing was captured; what it says then names them all.
-            if request.method != "auto" or watch.counters.packets or stop.requested:
+            # One method is tried twice at most: nsenter, whose second helper may be privileged.
+            if request.method != "auto" or watch.counters.packets or stop.requested or plan.method in failed:
                 raise
             _log.warning("method %s: %s", plan.method, error, exc_info=error)
             failed[plan.method] = error.sentence

@@ -27,6 +27,7 @@ class Drive:
     code: int | None = None
     packets: list[bytes] = field(default_factory=list)
     octets: int = 0
+    seconds: float = 0.0
     leftover: list[str] = field(default_factory=list)
 
 
@@ -79,6 +80,7 @@ async def drive(
 
 async def _one(session: Session, spec: ExecSpec, result: Drive, packets: int, seconds: float) -> None:
     handler = _Handler(spec)
+    began = asyncio.get_running_loop().time()
     stream = await open_exec(session, Command(spec.namespace, spec.pod, spec.container, spec.command), handler)
     feeder = asyncio.create_task(_feed(stream, handler))
     try:
@@ -89,17 +91,28 @@ async def _one(session: Session, spec: ExecSpec, result: Drive, packets: int, se
         pass
     stream.send(guard.STOP)
     await asyncio.wait([stream.ended], timeout=10)
-    feeder.cancel()
+    for task in (feeder, *(t for t in asyncio.all_tasks() if t.get_name() == "beat")):
+        task.cancel()
     stream.abort()
     result.said = "\n".join(handler.words)
     result.code = stream.exit.code if stream.exit else None
     result.octets = len(handler.out)
+    result.seconds = asyncio.get_running_loop().time() - began
     result.packets = parse(bytes(handler.out))
 
 
+async def _beat(stream: ExecStream) -> None:
+    while True:
+        await asyncio.sleep(guard.INTERVAL)
+        stream.send(guard.BEAT)
+
+
 async def _feed(stream: ExecStream, handler: _Handler) -> None:
+    beating = None
     while True:
         line = await handler.lines.get()
+        if line == guard.MARK + "ready" and beating is None:
+            beating = asyncio.create_task(_beat(stream), name="beat")
         if not line.startswith(guard.MARK + "need "):
             continue
         asked = line.removeprefix(guard.MARK + "need ")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from k8s_extcap.methods import ephemeral, helper
+from k8s_extcap.methods import beside, helper
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "busybox": ["busybox", "ash"]}
 OURS, NEIGHBOUR = "12:pids:/kubepods/pod1/aaa\n", "12:pids:/kubepods/pod1/bbb\n"
@@ -35,9 +35,9 @@ def add(proc: Path, pid: int) -> None:
     (proc / str(pid) / "cgroup").write_text(OURS)
 
 
-def beside(shell: list[str], proc: Path, idle: int, left: str = BIG) -> subprocess.Popen[bytes]:
+def waits(shell: list[str], proc: Path, idle: int, left: str = BIG) -> subprocess.Popen[bytes]:
     """The ephemeral container's command, looking once a second."""
-    return subprocess.Popen([*shell, "-c", ephemeral.WAIT, "k8s-extcap", str(idle), left, "1", str(proc)])
+    return subprocess.Popen([*shell, "-c", beside.WAIT, "k8s-extcap", str(idle), left, "1", str(proc)])
 
 
 def on_node(shell: list[str], proc: Path, folder: Path, idle: int, left: str = BIG) -> subprocess.Popen[bytes]:
@@ -46,12 +46,12 @@ def on_node(shell: list[str], proc: Path, folder: Path, idle: int, left: str = B
 
 
 def test_it_ends_itself_although_neighbours_run(shell: list[str], proc: Path) -> None:
-    assert beside(shell, proc, 1).wait(20) == 0
+    assert waits(shell, proc, 1).wait(20) == 0
 
 
 def test_a_capture_keeps_it(shell: list[str], proc: Path) -> None:
     add(proc, 77)
-    running = beside(shell, proc, 1)
+    running = waits(shell, proc, 1)
     with pytest.raises(subprocess.TimeoutExpired):
         running.wait(3)
     (proc / "77" / "cgroup").unlink()
@@ -60,12 +60,12 @@ def test_a_capture_keeps_it(shell: list[str], proc: Path) -> None:
 
 def test_a_capture_does_not_keep_it_beyond_the_hard_limit(shell: list[str], proc: Path) -> None:
     add(proc, 77)
-    assert beside(shell, proc, 60, left="2").wait(20) == 0
+    assert waits(shell, proc, 60, left="2").wait(20) == 0
 
 
 def test_a_pods_deletion_need_not_wait_for_it(shell: list[str], proc: Path) -> None:
     add(proc, 77)
-    running = beside(shell, proc, 60)
+    running = waits(shell, proc, 60)
     time.sleep(0.5)  # the shell must have set its trap
     running.send_signal(signal.SIGTERM)
     assert running.wait(5) == 0
