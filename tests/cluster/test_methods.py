@@ -224,3 +224,32 @@ def test_an_image_that_cannot_work_is_said_within_seconds(
 def test_a_node_shows_the_packets_between_nodes(cluster: Cluster, session: Session) -> None:
     done = run(session, ask(cluster, "nsenter", interface="to-n2"), node_target(session, cluster.namespace, "n1"))
     assert len(done.packets) >= 3, done.said
+
+
+@pytest.mark.parametrize("node", ["n1", "n2"])
+def test_a_copy_runs_and_goes(cluster: Cluster, session: Session, node: str) -> None:
+    done = run(session, ask(cluster, "copy"), target_of(session, "team", f"client-{node}"))
+    assert len(done.packets) >= 3, done.said
+    gone(cluster, "team", done.plan.steps[0].name)
+
+
+def test_a_copy_with_service_labels_takes_traffic_and_is_adopted_by_nobody(cluster: Cluster, session: Session) -> None:
+    pods = cluster.pods("app=web")
+    request = ask(cluster, "copy", service_labels=True, filter="tcp port 8080")
+    done = run(session, request, target_of(session, "team", pods[0].name))
+    assert len(done.packets) >= 3, done.said
+    assert {p.name for p in cluster.pods("app=web")} >= {p.name for p in pods}
+    gone(cluster, "team", done.plan.steps[0].name)
+
+
+def test_copies_that_would_do_harm_are_refused(cluster: Cluster, session: Session) -> None:
+    for name, words in (("db-0", "belongs to StatefulSet db"), (cluster.pods("app=agent")[0].name, "DaemonSet")):
+        with pytest.raises(MethodError, match=words):
+            run(session, ask(cluster, "copy"), target_of(session, "team", name))
+
+
+def gone(cluster: Cluster, namespace: str, name: str) -> None:
+    end = time.monotonic() + 20
+    while cluster.kubectl("get", "pod", name, "-n", namespace, "--ignore-not-found"):
+        assert time.monotonic() < end, name
+        time.sleep(0.2)
