@@ -20,7 +20,8 @@ from testbed.wireshark.desk import Desk
 from testbed.wireshark.room import Room
 from testbed.wireshark.widgets import Screen
 
-SIZE = (1280, 800)
+Size = tuple[int, int]
+SIZE: Size = (1280, 800)
 _PROGRAMS = {
     "Xvfb": "xvfb",
     "dbus-daemon": "dbus-daemon",
@@ -44,10 +45,10 @@ def missing() -> str | None:
 
 
 @contextmanager
-def screen(desk: Desk) -> Iterator[tuple[Screen, dict[str, str]]]:
+def screen(desk: Desk, size: Size = SIZE) -> Iterator[tuple[Screen, dict[str, str]]]:
     """A screen of its own for one desk, and the environment for programs that shall appear on it."""
     with ExitStack() as stack:
-        display = stack.enter_context(_x_server(desk))
+        display = stack.enter_context(_x_server(desk, size))
         bus = desk.case / "run/bus"
         shown = {
             **desk.environment(),
@@ -66,11 +67,11 @@ def screen(desk: Desk) -> Iterator[tuple[Screen, dict[str, str]]]:
 
 
 @contextmanager
-def _x_server(desk: Desk) -> Iterator[str]:
+def _x_server(desk: Desk, size: Size) -> Iterator[str]:
     """An X server on a number that it chooses itself, so that two runs never meet."""
     read, write = os.pipe()
-    size = f"{SIZE[0]}x{SIZE[1]}x24"
-    argv = ["Xvfb", "-displayfd", str(write), "-screen", "0", size, "-nolisten", "tcp", "-noreset"]
+    width, height = size
+    argv = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp", "-noreset"]
     with (desk.case / "xvfb.log").open("wb") as log:
         server = subprocess.Popen(argv, pass_fds=[write], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     os.close(write)

@@ -99,12 +99,20 @@ class Screen:
             if self.program and self.program.poll() is not None:
                 raise ProgramEndedError(f"No {what}: the program ended with status {self.program.returncode}.")
             if time.monotonic() > until:
-                raise TimeoutError(f"No {what} within {patience:g} s. The screen says: {self.look().words()}")
+                raise TimeoutError(f"No {what} within {patience:g} s. The screen says: {self._said()}")
             time.sleep(_PAUSE)
+
+    def _said(self) -> str:
+        words = " | ".join(self.look().words())
+        return words if len(words) < 2000 else f"{words[:1000]} … {words[-1000:]}"  # a packet list is long
 
     def click(self, place: Widget | tuple[int, int], times: int = 1) -> None:
         x, y = place.box.middle if isinstance(place, Widget) else place
         self._xdotool("mousemove", str(x), str(y), "click", "--repeat", str(times), "--delay", "60", "1")
+
+    def aside(self) -> None:
+        """The pointer goes to where it lights up nothing."""
+        self._xdotool("mousemove", "0", "0")
 
     def scroll(self, place: Widget, notches: int) -> None:
         """The mouse wheel over a widget; upwards if negative."""

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from testbed.wireshark.desk import Desk
 from testbed.wireshark.dialog import Dialog, top
-from testbed.wireshark.display import SIZE, screen
+from testbed.wireshark.display import SIZE, Size, screen
 from testbed.wireshark.widgets import Screen, View, Widget
 
 # The window fills the screen, so that rows are in view and pictures are the same in every run. No question about
 # unsaved packets at the end; no advertisements in 4.6's welcome page.
-_RECENT = f"""\
+_RECENT = """\
 gui.geometry_main_x: 0
 gui.geometry_main_y: 0
-gui.geometry_main_width: {SIZE[0]}
-gui.geometry_main_height: {SIZE[1]}
+gui.geometry_main_width: {width}
+gui.geometry_main_height: {height}
 """
 _RECENT_4_6 = "gui.welcome_page.sidebar.tips_visible: FALSE\n"
 _PREFERENCES = "gui.ask_unsaved: FALSE\ngui.update.enabled: FALSE\n"
@@ -54,6 +54,11 @@ class Window:
         self.screen.click(self._in_view(row)[0])
         self.screen.wait(f"options dialog of {row}", top)
         return Dialog(self.screen)
+
+    def select_packet(self, text: str) -> None:
+        """The first packet one of whose columns is `text`, among those at the top of the list."""
+        self.screen.click(self.screen.wait("button", lambda view: view.one("push button", "First Packet")))
+        self.screen.click(self.screen.wait(f"packet {text}", lambda view: _packet_in_view(view, text)))
 
     def select(self, row: str) -> None:
         self.screen.click(self._in_view(row)[1])
@@ -131,10 +136,11 @@ class Window:
         self.screen.type(text)
 
     def picture(self, path: Path) -> Path:
-        """The whole screen as PNG."""
+        """The whole screen as PNG, of 256 colours: a window has few, and 100 kB are enough."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        command = ["import", "-display", self.screen.display, "-window", "root", "-define", "png:compression-level=9"]
-        subprocess.run([*command, str(path)], check=True, timeout=60, capture_output=True)
+        self.screen.aside()
+        command = ["import", "-display", self.screen.display, "-window", "root", "-strip", "+dither", "-colors", "256"]
+        subprocess.run([*command, f"png8:{path}"], check=True, timeout=60, capture_output=True)
         return path
 
     def words(self) -> list[str]:
@@ -156,14 +162,15 @@ class Window:
 
 
 @contextmanager
-def window(desk: Desk, *args: str, env: Mapping[str, str] | None = None) -> Iterator[Window]:
+def window(desk: Desk, *args: str, env: Mapping[str, str] | None = None, size: Size = SIZE) -> Iterator[Window]:
     """Wireshark with these arguments on a screen of its own, killed at the end with all that it started."""
     modern = desk.version not in {"4.0", "4.2", "4.4"}
-    desk.write(".config/wireshark/recent_common", _RECENT + (_RECENT_4_6 if modern else ""))
+    recent = _RECENT.format(width=size[0], height=size[1])
+    desk.write(".config/wireshark/recent_common", recent + (_RECENT_4_6 if modern else ""))
     if not (desk.home / ".config/wireshark/preferences").exists():
         desk.write(".config/wireshark/preferences", _PREFERENCES)
     log = desk.case / "wireshark.log"
-    with screen(desk) as (hands, shown), log.open("wb") as errors:
+    with screen(desk, size) as (hands, shown), log.open("wb") as errors:
         process = subprocess.Popen(
             desk.command(["wireshark", *args]),
             env={**shown, **(env or {})},
@@ -207,6 +214,12 @@ def _row(view: View, text: str) -> tuple[Widget, ...] | None:
 
 def _selected(cells: tuple[Widget, ...] | None) -> bool:
     return bool(cells and "selected" in cells[1].states)
+
+
+def _packet_in_view(view: View, text: str) -> Widget | None:
+    table = next((each for each in view.all("tree") if each.name == "Packet list"), None)
+    cells = view.inside(table).all("table cell", text) if table else []
+    return next((cell for cell in cells if "showing" in cell.states), None)
 
 
 def _packets(view: View) -> int:
