@@ -78,6 +78,9 @@ def main() -> int:
     except BedError as error:
         print(f"testbed: {error}", file=sys.stderr)
         return 1
+    except PermissionError as error:
+        print(f"testbed: {error.filename} is not open to this user: run this as root", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("testbed: interrupted; `down` removes what was begun", file=sys.stderr)
         return 130

@@ -11,6 +11,9 @@ from testbed.cluster.errors import BedError
 from testbed.cluster.node import init_pid
 
 
+SKEW = 3  # kubernetes.io/releases/version-skew-policy, since 1.28
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What `up` is asked for. `node2`: the version of kubelet and kube-proxy on n2, where it differs."""
@@ -22,6 +25,15 @@ class Wanted:
 
     def version_of(self, node: int) -> str:
         return self.node2 if node > 1 and self.node2 else self.kubernetes
+
+    def check(self) -> None:
+        """Kubernetes' own rule: a kubelet is never newer than its API server, and at most three minors older."""
+        gap = int(self.kubernetes.split(".")[1]) - int(self.version_of(2).split(".")[1])
+        if not 0 <= gap <= SKEW:
+            raise BedError(
+                f"a kubelet of {self.node2} does not belong under an API server of {self.kubernetes}: it may be at most "
+                f"{SKEW} minor releases older, and not newer; choose another --node2"
+            )
 
     def __str__(self) -> str:
         text = f"Kubernetes {self.kubernetes}, {self.nodes} node{'s' if self.nodes > 1 else ''}"

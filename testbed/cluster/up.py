@@ -45,6 +45,7 @@ def why_not() -> str:
 
 def up(bed: Bed, wanted: Wanted, *, catalogue: bool = True) -> None:
     """Until every pod of the catalogue is as it should be. A bed that is up already is looked at and left alone."""
+    wanted.check()
     reason = why_not()
     if reason:
         raise BedError(reason)

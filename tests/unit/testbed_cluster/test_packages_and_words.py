@@ -12,6 +12,7 @@ import pytest
 from testbed.cluster import gomodule, packages
 from testbed.cluster.__main__ import arguments
 from testbed.cluster.errors import BedError
+from testbed.cluster.state import Wanted
 
 
 def test_missing_names_packages_once_and_sorted() -> None:
@@ -108,6 +109,17 @@ def test_wrong_words(words: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         arguments(words)
     assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize("node2", ["", "1.36.3", "1.36.1", "1.33.13"])
+def test_a_kubelet_within_the_skew(node2: str) -> None:
+    Wanted("1.36.3", node2).check()
+
+
+@pytest.mark.parametrize(("kubernetes", "node2"), [("1.36.3", "1.32.13"), ("1.36.3", "1.30.4"), ("1.33.13", "1.36.3")])
+def test_a_kubelet_out_of_the_skew(kubernetes: str, node2: str) -> None:
+    with pytest.raises(BedError, match="--node2"):
+        Wanted(kubernetes, node2).check()
 
 
 def test_a_refusal_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
