@@ -11,9 +11,10 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from k8s_extcap.cli.console import err, say
+from k8s_extcap.cli import planning
+from k8s_extcap.cli.console import err, say, show
 from k8s_extcap.cli.flags import with_options
-from k8s_extcap.edge import log
+from k8s_extcap.edge import consent, log
 from k8s_extcap.model.errors import OutputError, UsageError
 from k8s_extcap.model.plan import Plan
 from k8s_extcap.model.report import Counters, Report
@@ -30,6 +31,9 @@ def capture(
     write: Annotated[
         str, typer.Option("--write", "-w", metavar="FILE", help="Capture file; - is standard output.")
     ] = "-",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Look at the target, print what would be done, and stop.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line and no summary.")] = False,
 ) -> None:
     """Capture packets of a pod, workload, Service or node until Ctrl+C or a limit.
@@ -45,9 +49,12 @@ def capture(
         from k8s_extcap.cli.naming import context_of
 
         values = {**values, "context": context_of(name.alias, values.get("kubeconfig", ""))}
-    request = to_request(name, values)
+    request = consent.bounded(to_request(name, values))
     level, file = log_of(values)
     log.start(file, level)
+    if dry_run:
+        asyncio.run(_plan(request))
+        return
     if write == "-" and sys.stdout.isatty():
         raise UsageError(
             "Packets are no text for a terminal. Name a file with -w FILE, or pipe them: … -w - | tshark -r -"
@@ -79,6 +86,32 @@ async def _capture(request: CaptureRequest, write: str, *, quiet: bool) -> Repor
         if progress:
             progress.cancel()
             await asyncio.gather(progress, return_exceptions=True)
+        sink.close()
+
+
+class _PlannedError(Exception):
+    """Leaves the capture when its plan is made and nothing is done yet."""
+
+
+async def _plan(request: CaptureRequest) -> None:
+    from k8s_extcap.edge.fifo import open_fifo
+    from k8s_extcap.run.capture import Watch
+    from k8s_extcap.run.capture import capture as run
+    from k8s_extcap.run.stop import Stop, watch_signals
+
+    def show_plan(plan: Plan, note: str) -> None:
+        for text in planning.lines(plan, note):
+            show(text)
+        raise _PlannedError
+
+    stop = Stop()
+    watch_signals(stop)
+    sink = await open_fifo(os.devnull)
+    try:
+        await run(request, sink, stop, Watch(on_plan=show_plan))
+    except _PlannedError:
+        pass
+    finally:
         sink.close()
 
 

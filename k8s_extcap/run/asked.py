@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from k8s_extcap.edge import catalog, host, store
+from k8s_extcap.edge import catalog, consent, host, store
 from k8s_extcap.kube import connect
 from k8s_extcap.model import ids
 from k8s_extcap.model.errors import ConfigError, UsageError
@@ -70,7 +70,7 @@ def from_invocation(call: Invocation) -> Asked:
     header = catalog.header() if origin is None else None
     alias = name.alias or (origin.alias if origin else header.alias if header else "")
     values = store.resolve(alias, name, call.values, dialog)
-    request = to_request(name, values, call.filter)
+    request = consent.bounded(to_request(name, values, call.filter))
     context = request.connection.context
     if not context and name.kind != "browse":
         context = origin.context if origin else _context(name, request.connection.kubeconfig)

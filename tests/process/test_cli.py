@@ -149,6 +149,20 @@ def test_a_capture_that_cannot_be_ends_with_its_code(shell: Shell, argv: list[st
 
 
 @pytest.mark.demo
+def test_a_plan_is_printed_and_nothing_done(shell: Shell) -> None:
+    done = shell.run("capture", "shop/db-0", "--dry-run", "--method", "ephemeral")
+    assert done.returncode == 0, done.stderr
+    assert "method: ephemeral" in done.stdout
+    assert "ephemeralContainers" in done.stdout
+    assert "stays in the cluster afterwards: " in done.stdout
+    again = shell.run("capture", "shop/db-0", "--dry-run")
+    assert "upload tcpdump-" in again.stdout
+    assert "stays in the cluster afterwards: nothing" in again.stdout
+    rows = json.loads(shell.run("list", "containers", "-n", "shop", "--json").stdout)
+    assert not [row for row in rows if row["container"].startswith("k8s-extcap")]
+
+
+@pytest.mark.demo
 def test_favourites_come_and_go(shell: Shell) -> None:
     assert shell.run("favourite", "deploy/shop/web").returncode == 0
     assert shell.run("favourite").stdout == "k8s-deploy-shop.web\tdemo\n"
