@@ -29,7 +29,7 @@ from k8s_extcap.run.session import open_session
 from k8s_extcap.run.stop import Stop, StoppedError, or_stop
 from k8s_extcap.run.stream import RemoteStream
 from k8s_extcap.version import VERSION
-from k8s_extcap.wire.blocks import Interface, Section
+from k8s_extcap.wire import blocks
 from k8s_extcap.wire.pcap import Header
 
 _log = logging.getLogger(__name__)
@@ -47,20 +47,12 @@ class Watch:
     on_plan: Callable[[Plan, str], None] = lambda _plan, _note: None
 
 
-async def _attempt(
-    session: Session,
-    request: CaptureRequest,
-    plan: Plan,
-    number: str,
-    sink: Sink,
-    stop: Stop,
-    counters: Counters,
-) -> list[str]:
+async def _attempt(session: Session, plan: Plan, number: str, source: Source, stop: Stop) -> list[str]:
     """One method, from its first deed to its last undo; what could not be undone."""
     executor = Executor(session, number)
     try:
         specs = await executor.execute(plan, stop)
-        await Source(request, plan, specs[0], sink, stop, counters).run(session)
+        await source.run(session, specs[0])
     except StoppedError:
         _log.info("stopped before the first packet: %s", stop.reason)
     finally:
@@ -74,6 +66,10 @@ async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch 
     number = secrets.token_hex(5)
     began = time.time()
     sink.on_gone = lambda: stop.request("the reader closed the capture")
+    if request.output == "pcapng":
+        # At once: dumpcap opens its sources one after the other, and one without a header would hold up all of them.
+        comment = request.target.spoken() + (f"\n{request.comment}" if request.comment else "")
+        sink.put(blocks.section(f"k8s-extcap {VERSION}", comment))
     try:
         session = await or_stop(asyncio.to_thread(open_session, request.connection, capture=number), stop)
         watch.on_session(session)
@@ -85,11 +81,13 @@ async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch 
         return Report(0, 0, time.time() - began, None, stop.reason)
     leftover: list[str] = []
     failed: dict[MethodName, str] = {}
+    declared = 0
     while True:
         _log.info("capture %s: %s %s", number, note, plan.why)
         watch.on_plan(plan, note)
         try:
-            leftover += await _attempt(session, request, plan, number, sink, stop, watch.counters)
+            source = Source(request, plan, sink, stop, watch.counters, declared)
+            leftover += await _attempt(session, plan, number, source, stop)
             break
         except (RemoteError, MethodError) as error:
             # `auto` goes on with the next method as long as nothing was captured; what it says then names them all.
@@ -98,6 +96,7 @@ async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch 
                 raise
             _log.warning("method %s: %s", plan.method, error, exc_info=error)
             failed[plan.method] = error.sentence
+            declared = source.declared
             number = secrets.token_hex(5)  # names are used once
             facts = await review.gather(session, replace(request, method="ephemeral"), target)
             plan = ladder.plan(request, target, facts, number, failed)
@@ -112,36 +111,35 @@ async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch 
 
 
 class Source:
-    """One target's stream into the sink, with the blocks around its packets."""
+    """One target's stream into the sink, with the blocks around its packets. `declared` interfaces stand in the file
+    already; it is one more as soon as this one does.
+    """
 
     def __init__(
-        self, request: CaptureRequest, plan: Plan, spec: ExecSpec, sink: Sink, stop: Stop, counters: Counters
+        self, request: CaptureRequest, plan: Plan, sink: Sink, stop: Stop, counters: Counters, declared: int
     ) -> None:
         self._request = request
         self._plan = plan
-        self._spec = spec
         self._sink = sink
         self._stop = stop
         self._counters = counters
-        self._pcapng = request.output == "pcapng"
-        self._section: Section | None = None
-        self._pump = Pump(
-            sink,
-            request.limits,
-            pcapng=self._pcapng,
-            interface=0,
-            on_header=self._head,
-            on_full=lambda: stop.request("the limit of packets or bytes was reached"),
-        )
-        sink.on_drained = self._pump.resume
+        self._number = self.declared = declared
 
-    async def run(self, session: Session) -> None:
-        stream = RemoteStream(session, self._spec, self._plan.target, self._request, self._pump, self._stop)
-        counting = asyncio.create_task(self._count(stream))
-        timer = None
-        if self._request.limits.seconds:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(self._request.limits.seconds, self._stop.request, "the time limit was reached")
+    async def run(self, session: Session, spec: ExecSpec) -> None:
+        pump = Pump(
+            self._sink,
+            self._request.limits,
+            pcapng=self._request.output == "pcapng",
+            interface=self._number,
+            on_header=lambda header: self._head(spec, header),
+            on_full=lambda: self._stop.request("the limit of packets or bytes was reached"),
+        )
+        self._sink.on_drained = pump.resume
+        stream = RemoteStream(session, spec, self._plan.target, self._request, pump, self._stop)
+        counting = asyncio.create_task(self._count(stream, pump))
+        loop = asyncio.get_running_loop()
+        seconds = self._request.limits.seconds
+        timer = loop.call_later(seconds, self._stop.request, "the time limit was reached") if seconds else None
         began = time.time()
         try:
             await stream.run()
@@ -149,48 +147,46 @@ class Source:
             counting.cancel()
             if timer:
                 timer.cancel()
-            self._take(stream)
-            self._tail(began)
+            self._take(stream, pump)
+            self.declared += pump.released
+            if pump.released and pump.reader.header:
+                self._tail(began, pump.reader.header)
             await self._sink.drained(FLUSH)
 
-    def _take(self, stream: RemoteStream) -> None:
-        reader, told = self._pump.reader, stream.statistics
-        self._counters.packets, self._counters.bytes = reader.packets, reader.octets
+    def _take(self, stream: RemoteStream, pump: Pump) -> None:
+        told = stream.statistics
+        self._counters.packets, self._counters.bytes = pump.reader.packets, pump.reader.octets
         self._counters.received, self._counters.dropped = told.received, told.dropped
         self._counters.if_dropped = told.if_dropped
 
-    async def _count(self, stream: RemoteStream) -> None:
+    async def _count(self, stream: RemoteStream, pump: Pump) -> None:
         while True:
             await asyncio.sleep(0.5)
-            self._take(stream)
+            self._take(stream, pump)
 
-    def _head(self, header: Header) -> bytes:
-        if not self._pcapng:
+    def _head(self, spec: ExecSpec, header: Header) -> bytes:
+        if self._request.output != "pcapng":
             return b""
-        target, request = self._plan.target, self._request
-        name, where = describe(target, self._spec)
-        comment = f"{where}, method {self._plan.method}"
-        comment += f", filter {request.filter}" if request.filter else ""
-        comment += f"\n{request.comment}" if request.comment else ""
-        interface = Interface(
-            name=name,
-            description=where,
-            filter=request.filter,
-            link_type=header.link_type,
-            snaplen=header.snaplen,
-            digits=header.digits,
+        name, where = describe(self._plan.target, spec)
+        return blocks.interface(
+            blocks.Interface(
+                name=name,
+                description=where,
+                filter=self._request.filter,
+                link_type=header.link_type,
+                snaplen=header.snaplen,
+                digits=header.digits,
+                comment=f"method {self._plan.method}",
+            )
         )
-        self._section = Section(f"k8s-extcap {VERSION}", comment, (interface,))
-        return self._section.start()
 
-    def _tail(self, began: float) -> None:
-        header = self._pump.reader.header
-        if self._section is None or header is None or self._sink.gone:
+    def _tail(self, began: float, header: Header) -> None:
+        if self._request.output != "pcapng" or self._sink.gone:
             return
-        counters = self._counters
+        told = self._counters
         self._sink.put(
-            self._section.statistics(
-                0, began, time.time(), received=counters.received, dropped=counters.dropped, digits=header.digits
+            blocks.statistics(
+                self._number, began, time.time(), received=told.received, dropped=told.dropped, digits=header.digits
             )
         )
 

@@ -15,7 +15,7 @@ import sys
 from k8s_extcap.edge import log
 from k8s_extcap.edge.fifo import Sink, open_fifo
 from k8s_extcap.model.errors import ExtcapError, UsageError
-from k8s_extcap.run.stop import Stop, watch_parent, watch_signals
+from k8s_extcap.run.stop import Stop, StoppedError, or_stop, watch_parent, watch_signals
 from k8s_extcap.wireshark import argv as arguments
 
 _log = logging.getLogger(__name__)
@@ -43,8 +43,10 @@ async def _lane(invocation: arguments.Invocation) -> int:
     try:
         if not invocation.fifo:
             raise UsageError("A capture needs --fifo, which Wireshark passes; people use 'k8s-extcap capture'.")
-        sink = await open_fifo(invocation.fifo)
+        sink = await or_stop(open_fifo(invocation.fifo), stop)
         await _capture(invocation, sink, stop)
+    except StoppedError:
+        _log.info("stopped before the FIFO had a reader: %s", stop.reason)
     except ExtcapError as error:
         _log.error("%s", error, exc_info=error)
         say(error.sentence)

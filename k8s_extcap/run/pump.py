@@ -58,6 +58,7 @@ class Pump:
         self._stamp = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
         self.valve: Valve | None = None
+        self.released = False  # what stands before the packets has been written
         self.slowed = 0.0  # seconds spent waiting for the rate ceiling
 
     def take(self, data: memoryview, *, last: bool) -> None:
@@ -92,6 +93,7 @@ class Pump:
             self._holding.cancel()
             self._holding = None
         if self._held is not None:
+            self.released = True
             held, self._held = self._held, None
             self._sink.put(held)
 

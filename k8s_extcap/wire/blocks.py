@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pcapng.blocks
-from pcapng.writer import FileWriter
 
 TEXT_LIMIT = 8000  # bytes of one text option
 
@@ -26,53 +25,60 @@ class Interface:
     link_type: int
     snaplen: int
     digits: int  # of a second's fraction in its timestamps: 6 or 9
-    hardware: str = ""
+    comment: str = ""
 
 
-class Section:
-    """One section with interfaces. `start()` gives the bytes that come first, `statistics()` those at the end."""
+def section(application: str, comment: str) -> bytes:
+    """The section header. It may be written before anything is known of the packets: interfaces may come late."""
+    options: dict[str, Any] = {"shb_userappl": _text(application)}
+    if comment:
+        options["opt_comment"] = _text(comment)
+    return _bytes(pcapng.blocks.SectionHeader(endianness="<", options=options))
 
-    def __init__(self, application: str, comment: str, interfaces: tuple[Interface, ...]) -> None:
-        options: dict[str, Any] = {"shb_userappl": _text(application)}
-        if comment:
-            options["opt_comment"] = _text(comment)
-        self._section = pcapng.blocks.SectionHeader(endianness="<", options=options)
-        for interface in interfaces:
-            self._section.new_member(
-                pcapng.blocks.InterfaceDescription,
-                link_type=interface.link_type,
-                snaplen=interface.snaplen,
-                options=_options(interface),
-            )
 
-    def start(self) -> bytes:
-        out = io.BytesIO()
-        FileWriter(out, self._section)
-        return out.getvalue()
+def interface(about: Interface) -> bytes:
+    """The description of one source, to be written before its first packet."""
+    return _bytes(
+        _empty().new_member(
+            pcapng.blocks.InterfaceDescription,
+            link_type=about.link_type,
+            snaplen=about.snaplen,
+            options=_options(about),
+        )
+    )
 
-    def statistics(
-        self, interface: int, began: float, ended: float, *, received: int | None, dropped: int | None, digits: int
-    ) -> bytes:
-        """Times are epoch seconds; `received` and `dropped` are tcpdump's counts, None where it gave none."""
-        options: dict[str, Any] = {
-            "isb_starttime": _swapped(began, digits),
-            "isb_endtime": _swapped(ended, digits),
-        }
-        if received is not None:
-            options["isb_filteraccept"] = received
-        if dropped is not None:
-            options["isb_osdrop"] = dropped
-        high, low = _ticks(ended, digits)
-        block = self._section.new_member(
+
+def statistics(
+    number: int, began: float, ended: float, *, received: int | None, dropped: int | None, digits: int
+) -> bytes:
+    """Of interface `number`. Times are epoch seconds; `received` and `dropped` are tcpdump's counts, None where it
+    gave none.
+    """
+    options: dict[str, Any] = {"isb_starttime": _swapped(began, digits), "isb_endtime": _swapped(ended, digits)}
+    if received is not None:
+        options["isb_filteraccept"] = received
+    if dropped is not None:
+        options["isb_osdrop"] = dropped
+    high, low = _ticks(ended, digits)
+    return _bytes(
+        _empty().new_member(
             pcapng.blocks.InterfaceStatistics,
-            interface_id=interface,
+            interface_id=number,
             timestamp_high=high,
             timestamp_low=low,
             options=options,
         )
-        out = io.BytesIO()
-        block._write(out)  # noqa: SLF001 (a FileWriter would begin with the section again)
-        return out.getvalue()
+    )
+
+
+def _empty() -> Any:
+    return pcapng.blocks.SectionHeader(endianness="<")
+
+
+def _bytes(block: Any) -> bytes:
+    out = io.BytesIO()
+    block._write(out)  # noqa: SLF001 (a FileWriter writes whole sections only)
+    return out.getvalue()
 
 
 def _ticks(seconds: float, digits: int) -> tuple[int, int]:
@@ -86,17 +92,17 @@ def _swapped(seconds: float, digits: int) -> int:
     return low << 32 | high
 
 
-def _options(interface: Interface) -> dict[str, Any]:
+def _options(about: Interface) -> dict[str, Any]:
     options: dict[str, Any] = {
-        "if_name": _text(interface.name),
-        "if_description": _text(interface.description),
-        "if_tsresol": bytes((interface.digits,)),
+        "if_name": _text(about.name),
+        "if_description": _text(about.description),
+        "if_tsresol": bytes((about.digits,)),
     }
-    if interface.filter:
+    if about.filter:
         # The first byte says how the filter is written: 0 is a libpcap expression.
-        options["if_filter"] = [(0, interface.filter.encode()[:TEXT_LIMIT])]  # a bare tuple is taken for two
-    if interface.hardware:
-        options["if_hardware"] = _text(interface.hardware)
+        options["if_filter"] = [(0, about.filter.encode()[:TEXT_LIMIT])]  # a bare tuple is taken for two
+    if about.comment:
+        options["opt_comment"] = _text(about.comment)
     return options
 
 

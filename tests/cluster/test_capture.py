@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from testbed.cluster.handle import Cluster
 from testbed.far import FarSide, alive, children, until
@@ -191,3 +194,38 @@ def test_every_packet_arrives_once_and_in_order(
         assert far.gone(1), (far.ours(), far.files())
     finally:
         lane.close()
+
+
+def test_ten_interfaces_together_one_of_them_not_there(product: Product, cluster: Cluster, tmp_path: Path) -> None:
+    """One run of the credential plugin, packets of all that exist, one error for the one that does not."""
+    pods = ["team.tcpdump-n1", "team.tcpdump-n2", "team.client-n1", "team.client-n2", "team.no-such-pod"]
+    pods += ["hard.several-n1", "hard.several-n2", "baseline.shell-n1", "quota.app-n1", "limits.app-n2"]
+    runs = plugin(product, cluster)
+    words = [word for pod in pods for word in ("-i", f"k8s-pod-{pod}")]
+    done = product.run(*words, "-a", "duration:6", "-T", "fields", "-e", "frame.interface_name", timeout=90)
+    seen = {line.partition(" ")[0] for line in done.stdout.splitlines()}
+    assert seen >= {pod.replace(".", "/") for pod in pods if pod != "team.no-such-pod"}
+    assert done.stderr.count("Error") == 1
+    assert "Pod team/no-such-pod is not there" in done.stderr
+    assert runs.read_text().count("run") == 1
+
+
+def plugin(product: Product, cluster: Cluster) -> Path:
+    """The user's kubeconfig gets a credential plugin that counts its runs and gives the admin's certificate."""
+    desk = product.tshark.desk
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    user = config["users"][0]["user"]
+    given = {
+        "clientCertificateData": base64.b64decode(user["client-certificate-data"]).decode(),
+        "clientKeyData": base64.b64decode(user["client-key-data"]).decode(),
+        "expirationTimestamp": "2099-01-01T00:00:00Z",
+    }
+    version = "client.authentication.k8s.io/v1"
+    answer = desk.write("answer.json", json.dumps({"apiVersion": version, "kind": "ExecCredential", "status": given}))
+    runs = desk.write("runs", "")
+    script = desk.write("plugin", f"#!/bin/sh\necho run >>{runs}\nexec cat {answer}\n", mode=0o700)
+    config["users"][0]["user"] = {
+        "exec": {"apiVersion": version, "command": str(script), "interactiveMode": "Never"},
+    }
+    desk.write(".kube/config", yaml.safe_dump(config))
+    return runs

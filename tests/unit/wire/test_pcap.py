@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k8s_extcap.wire.blocks import Interface, Section
+from k8s_extcap.wire.blocks import Interface, interface, section
 from k8s_extcap.wire.pcap import LARGEST, NotCaptureError, Reader
 
 Packet = tuple[int, int, bytes, int]  # seconds, fraction, data, original length
@@ -57,10 +57,8 @@ def test_an_independent_reader_sees_the_same_packets(packets: list[Packet], orde
     assert reader.header is not None
     digits = 9 if nano else 6
     assert reader.header.digits == digits
-    section = Section("test", "", (Interface("if", "text", "tcp", 1, 262144, digits),))
-    blocks = [
-        b for b in pcapng.FileScanner(io.BytesIO(section.start() + body)) if isinstance(b, pcapng.blocks.EnhancedPacket)
-    ]
+    start = section("test", "") + interface(Interface("if", "text", "tcp", 1, 262144, digits))
+    blocks = [b for b in pcapng.FileScanner(io.BytesIO(start + body)) if isinstance(b, pcapng.blocks.EnhancedPacket)]
     assert [(b.packet_data, b.packet_len) for b in blocks] == [(p[2], p[3]) for p in packets]
     ticks = [(b.timestamp_high << 32) + b.timestamp_low for b in blocks]
     assert ticks == [p[0] * 10**digits + p[1] for p in packets]
