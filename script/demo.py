@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from k8s_extcap.model import ids
 from script import guest, peek, place
 from script.guest import ROOT, Guest, Row
 from script.place import Place
@@ -75,16 +76,24 @@ def show_packets(visitor: Guest, row: Row, where: Place, seconds: int) -> str:
     return ""
 
 
+def unlisted(where: Place) -> list[Row]:
+    """Pods of other namespaces, which have no row of their own but can be captured by name all the same."""
+    return [Row(ids.render(name), name.spoken()) for name in peek.elsewhere(where)[:TRIES]]
+
+
 def demonstrate(where: Place, seconds: int) -> int:
     with guest.guest(where.kubeconfig, own=where.own) as visitor:
         complaint = visitor.refresh(where.context)
         rows = visitor.rows()
-        pods = candidates(rows, where)
-        if not pods:
-            print(f"tshark lists no pod of this cluster. {complaint}")
-            return 1
         heading("1. What Wireshark lists (tshark -D, our rows): what you read, and the name you may type")
-        show_list(rows)
+        if rows:
+            show_list(rows)
+        pods = candidates(rows, where)
+        if not pods and (pods := unlisted(where)):
+            print("   The current namespace has no pods. These are elsewhere, and a name is enough:")
+            show_list(pods)
+        if not pods:
+            print(f"   No pod can be seen with these rights. {complaint}")
         for row in pods:
             complaint = show_packets(visitor, row, where, seconds)
             if not complaint:

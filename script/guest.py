@@ -25,7 +25,7 @@ EXTCAP_FOLDERS = (".config/wireshark/extcap", ".local/lib/wireshark/extcap")
 
 # What tshark says in any case, which would only worry a newcomer.
 CHATTER = re.compile(
-    r"Running as user|could be dangerous|^Capturing on|^\*\* \(tshark:\d+\).*MESSAGE\]"
+    r"Running as user|could be dangerous|^Capturing on|^ ?\*\* \(tshark:\d+\).*MESSAGE\]"
     r"|^\d+ packets? captured$|^(tshark:)?\s*$"
 )
 
@@ -104,13 +104,14 @@ class Guest(NamedTuple):
 
 
 def print_lines(process: subprocess.Popen[str]) -> int:
-    """Prints what the process says until it ends; how many lines that were."""
+    """Prints what the process says until it ends, each line as wide as the screen; how many lines that were."""
+    width = shutil.get_terminal_size((120, 24)).columns
     assert process.stdout is not None
     count = 0
     with process.stdout as lines:
         for line in lines:
             count += 1
-            print(f"   {line.rstrip()}", flush=True)
+            print(f"   {line.rstrip()}"[:width], flush=True)
     return count
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,17 @@ def agreed() -> bool:
     return input("Use it? [y/N] ").strip().lower() in ("y", "yes")
 
 
+def in_shop(cluster: DemoCluster, folder: Path) -> Path:
+    """A kubeconfig whose current namespace is the one with the pods worth seeing: that is what gets listed."""
+    config = json.loads(cluster.kubeconfig.read_text(encoding="utf-8"))
+    for entry in config["contexts"]:
+        entry["context"]["namespace"] = "shop"
+    mine = folder / "kubeconfig"
+    mine.write_text(json.dumps(config | {"current-context": "demo"}), encoding="utf-8")
+    mine.chmod(0o600)
+    return mine
+
+
 @contextmanager
 def choose(folder: Path, *, yes: bool) -> Iterator[Place]:
     """The cluster for this demo; an embedded one lives as long as the block."""
@@ -69,6 +81,6 @@ def choose(folder: Path, *, yes: bool) -> Iterator[Place]:
     print("Starting a small cluster on this machine, for this demo only …", flush=True)
     with DemoCluster.start() as cluster:
         print(f"It runs: {MODES[cluster.mode]}.")
-        yield Place(str(cluster.kubeconfig), "demo", own=False, favourite="k8s-pod-shop.web-")
+        yield Place(str(in_shop(cluster, folder)), "demo", own=False, favourite="k8s-pod-shop.web-")
     ended = not Path(f"/proc/{cluster.node_pid}").exists() and not cluster.kubeconfig.exists()
     print(f"  {'gone ' if ended else 'LEFT '} the small cluster: its processes, network namespaces and kubeconfig")

@@ -101,7 +101,7 @@ def test_only_what_is_no_chatter_counts_as_a_complaint() -> None:
     chatter = [
         'Running as user "root" and group "root". This could be dangerous.',
         "Capturing on 'web: k8s-pod-shop.web'",
-        ' ** (tshark:30455) 07:48:42.833255 [Main MESSAGE] -- File: "/tmp/wireshark_db-0N3GMZ3.pcapng"'.strip(),
+        ' ** (tshark:30455) 07:48:42.833255 [Main MESSAGE] -- File: "/tmp/wireshark_db-0N3GMZ3.pcapng"',
         "20 packets captured",
         "tshark: ",
         "",
