@@ -10,7 +10,6 @@ from testbed.cluster.bed import CURRENT, Bed
 from testbed.cluster.errors import BedError
 from testbed.cluster.node import init_pid
 
-
 SKEW = 3  # kubernetes.io/releases/version-skew-policy, since 1.28
 
 
@@ -31,8 +30,8 @@ class Wanted:
         gap = int(self.kubernetes.split(".")[1]) - int(self.version_of(2).split(".")[1])
         if not 0 <= gap <= SKEW:
             raise BedError(
-                f"a kubelet of {self.node2} does not belong under an API server of {self.kubernetes}: it may be at most "
-                f"{SKEW} minor releases older, and not newer; choose another --node2"
+                f"a kubelet of {self.node2} does not belong under an API server of {self.kubernetes}: it may be "
+                f"at most {SKEW} minor releases older, and not newer; choose another --node2"
             )
 
     def __str__(self) -> str:
