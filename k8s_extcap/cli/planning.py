@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
+from typing import Any
 
 from k8s_extcap.model.plan import Plan
 
 _DONE = {"create": "create", "patch": "change", "wait": "wait for", "delete": "delete"}
-SHOWN = 100  # characters of a command's word; the guard's text is two thousand
+SHOWN = 160  # characters of a text; the guard's, which is in the source for all to read, has two thousand
 
 
 def lines(plan: Plan, note: str) -> list[str]:
@@ -19,7 +20,7 @@ def lines(plan: Plan, note: str) -> list[str]:
     for step in plan.steps:
         text.append(f"{_DONE[step.verb]}: {step.what} ({step.path})")
         if step.body:
-            text += [f"    {line}" for line in json.dumps(step.body, indent=2, ensure_ascii=False).splitlines()]
+            text += [f"    {line}" for line in json.dumps(_short(step.body), indent=2, ensure_ascii=False).splitlines()]
         if step.undo:
             text.append(f"    undone afterwards: it is deleted{' as ' + step.name if step.name else ''}")
         if step.stays:
@@ -28,9 +29,19 @@ def lines(plan: Plan, note: str) -> list[str]:
         text.append(
             f"run in container {spec.container or 'of the helper'} of {spec.namespace}/{spec.pod or '(helper)'}:"
         )
-        words = (word if len(word) <= SHOWN else word[:SHOWN].rstrip() + "…" for word in spec.command)
-        text.append("    " + " ".join(shlex.quote(" ".join(word.split())) for word in words))
+        text.append("    " + " ".join(shlex.quote(_short(word)) for word in spec.command))
         for upload in spec.uploads:
             text.append(f"    upload {upload.file} to {upload.path} ({upload.size} bytes), removed as soon as it runs")
     text.append(f"stays in the cluster afterwards: {plan.leaves}")
     return text
+
+
+def _short(value: Any) -> Any:
+    """The same with every long text cut: people read this."""
+    if isinstance(value, dict):
+        return {key: _short(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(inner) for inner in value]
+    if isinstance(value, str) and len(value) > SHOWN:
+        return f"{' '.join(value[:SHOWN].split())}… ({len(value)} characters)"
+    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -196,3 +197,40 @@ def test_a_file_is_named_where_packets_would_go_to_a_terminal(alone: Shell) -> N
     os.close(main)
     assert process.returncode == 2
     assert "-w FILE" in process.stderr
+
+
+@pytest.mark.demo
+def test_progress_on_a_terminal_tells_packets_bytes_and_rate(shell: Shell) -> None:
+    import pty
+
+    main, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE, "capture", "shop/db-0", "-w", "x.pcapng", "--limit-time", "4s"],
+        env={**shell.environment, "TERM": "xterm"}, cwd=shell.home, stdout=subprocess.DEVNULL, stderr=terminal,
+    )  # fmt: skip
+    os.close(terminal)
+    said = b""
+    try:
+        while part := os.read(main, 4096):
+            said += part
+    except OSError:
+        pass  # Linux' way to say that the last writer is gone
+    os.close(main)
+    assert process.wait(30) == 0
+    assert b"/s" in said
+    assert said.count(b" packets, ") >= 3, "the line was written several times, then the summary"
+
+
+@pytest.mark.demo
+def test_ctrl_c_ends_a_capture_well(shell: Shell) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE, "capture", "shop/db-0", "-w", "x.pcapng"],
+        env=shell.environment, cwd=shell.home, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with process:
+        assert process.stderr
+        first = process.stderr.readline()
+        assert "db-0" in first
+        process.send_signal(signal.SIGINT)
+        assert "lost" in process.stderr.read()
+    assert process.returncode == 0
