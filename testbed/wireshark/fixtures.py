@@ -14,44 +14,69 @@ from testbed.wireshark.desk import Desk, desk
 from testbed.wireshark.tshark import Tshark
 from testbed.wireshark.window import Window, window
 
+FAILURES = pytest.StashKey[dict[str, str]]()
 
-def enter(version: str) -> room.Room:
-    """The room of that version, built when it is missing; the test is skipped where it cannot be."""
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Makes what the chosen tests want before the first of them, where no test's time limit counts."""
+    if session.config.option.collectonly:
+        return
+    specs = [spec for item in session.items if (spec := getattr(item, "callspec", None))]
+    wanted = {spec.params[name] for spec in specs for name in ("tshark", "gui") if name in spec.params}
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    for version in sorted(wanted):
+        if room.find(version) or room.missing() or _unbuilt():
+            continue
+        with capture.global_and_fixture_disabled():
+            print(f"\nmaking Wireshark {version}", flush=True)
+            try:
+                build.make(version)
+            except RuntimeError as error:
+                session.config.stash.setdefault(FAILURES, {})[version] = str(error)
+
+
+def enter(version: str, config: pytest.Config) -> room.Room:
+    """The room of that version; the test is skipped, with the reason, where there is none."""
     if there := room.find(version):
         return there
     if reason := room.missing():
         pytest.skip(f"No Wireshark {version}: it is not this machine's own, and {reason}.")
-    if os.environ.get("K8S_EXTCAP_BUILD") == "no":  # the fast suite builds nothing; a build may be going on beside it
-        pytest.skip(f"Wireshark {version} is not made yet: python -m testbed.wireshark make {version}")
-    return build.make(version)
+    if failure := config.stash.get(FAILURES, {}).get(version):
+        pytest.skip(failure)
+    pytest.skip(f"Wireshark {version} is not made yet: python -m testbed.wireshark make {version}")
+
+
+def _unbuilt() -> bool:
+    """The fast suite builds nothing; a build may be going on beside it."""
+    return os.environ.get("K8S_EXTCAP_BUILD") == "no"
 
 
 @pytest.fixture(params=[pytest.param(version, marks=pytest.mark.tshark) for version in release.versions()])
 def tshark(request: pytest.FixtureRequest) -> Iterator[Tshark]:
     """Each tshark in turn, with a fresh home folder."""
-    with desk(enter(request.param)) as fresh:
+    with desk(enter(request.param, request.config)) as fresh:
         yield Tshark(fresh)
 
 
 @pytest.fixture
-def tshark_native() -> Iterator[Tshark]:
+def tshark_native(request: pytest.FixtureRequest) -> Iterator[Tshark]:
     """The machine's own tshark, with a fresh home folder; mark the test `tshark`."""
     own = release.native()
     if not own:
         pytest.skip("tshark is not installed on this machine.")
-    with desk(enter(own)) as fresh:
+    with desk(enter(own, request.config)) as fresh:
         yield Tshark(fresh)
 
 
 @contextmanager
-def gui_desk(version: str) -> Iterator[Desk]:
+def gui_desk(version: str, config: pytest.Config) -> Iterator[Desk]:
     """A fresh desk for a window of that version, or a skip that says what is missing."""
     if packages := display.missing():
         pytest.skip(f"No Wireshark window on this machine: apt-get install {packages}")
-    room = enter(version)
-    if not room.has("wireshark"):
+    there = enter(version, config)
+    if not there.has("wireshark"):
         pytest.skip(f"No Wireshark {version} window: only its tshark is installed. apt-get install wireshark")
-    with desk(room) as fresh:
+    with desk(there) as fresh:
         yield fresh
 
 
@@ -77,5 +102,5 @@ class Gui:
 @pytest.fixture(params=[pytest.param(version, marks=pytest.mark.gui) for version in release.versions()])
 def gui(request: pytest.FixtureRequest) -> Iterator[Gui]:
     """Each Wireshark window in turn."""
-    with gui_desk(request.param) as fresh, ExitStack() as stack:
+    with gui_desk(request.param, request.config) as fresh, ExitStack() as stack:
         yield Gui(fresh, stack)

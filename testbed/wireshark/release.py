@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
+from testbed.cluster.bed import default_root
+
 DEBIAN = "http://deb.debian.org/debian"
 
 
@@ -23,9 +25,8 @@ RELEASES = (Release("4.0", "bookworm"), Release("4.4", "trixie"), Release("4.6",
 
 
 def folder() -> Path:
-    """Where chroots and dependency environments are kept: under the user's cache, never in the checkout."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "k8s-extcap" / "testbed" / "wireshark"
+    """Where chroots and dependency environments are kept: in the test bed's folder, never in the checkout."""
+    return default_root() / "wireshark"
 
 
 def minor(banner: str) -> str | None:
