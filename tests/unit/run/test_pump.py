@@ -1,0 +1,181 @@
+"""The pump between a stream and a real FIFO: back-pressure, the rate ceiling, limits, and the held header."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import struct
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from k8s_extcap.edge.fifo import PIPE_SIZE, Sink, open_fifo
+from k8s_extcap.model.request import Limits
+from k8s_extcap.run.pump import HOLD, Pump
+
+HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
+RECORD = struct.pack("<IIII", 1, 2, 1000, 1000) + b"x" * 1000
+
+
+class Valve:
+    """Notes what an exec stream would be told."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def pause(self) -> None:
+        self.calls.append("pause")
+
+    def resume(self) -> None:
+        self.calls.append("resume")
+
+
+class Bench:
+    def __init__(self, sink: Sink, reader: int, limits: Limits) -> None:
+        self.sink, self.reader, self.valve, self.full = sink, reader, Valve(), 0
+        self.pump = Pump(sink, limits, pcapng=False, interface=0, on_header=lambda _header: b"<", on_full=self._on_full)
+        self.pump.valve = self.valve
+        sink.on_drained = self.pump.resume
+
+    def _on_full(self) -> None:
+        self.full += 1
+
+    def take(self, data: bytes) -> None:
+        self.pump.take(memoryview(data), last=True)
+
+    def read(self) -> bytes:
+        out = bytearray()
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self.reader, 1 << 20):
+                out += data
+        return bytes(out)
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    return path
+
+
+async def bench(fifo: Path, limits: Limits) -> Bench:
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    return Bench(await open_fifo(str(fifo)), reader, limits)
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(work)
+
+
+def test_a_full_pipe_pauses_the_source_and_a_read_resumes_it(fifo: Path) -> None:
+    async def work() -> None:
+        b = await bench(fifo, Limits(rate=0))
+        b.take(HEADER + RECORD)
+        assert b.valve.calls == []
+        count = 3 * PIPE_SIZE // len(RECORD)
+        b.take(RECORD * count)
+        assert b.valve.calls == ["pause"]
+        total = 1 + len(HEADER) + len(RECORD) * (count + 1)
+        got = 0
+        while got < total:
+            got += len(b.read())
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        assert b.valve.calls == ["pause", "resume"]
+        assert got == total
+        b.sink.close()
+        os.close(b.reader)
+
+    run(work())
+
+
+def test_the_rate_ceiling_pauses_for_as_long_as_it_takes(fifo: Path) -> None:
+    async def work() -> None:
+        b = await bench(fifo, Limits(rate=100_000))
+        b.take(HEADER + RECORD)
+        b.take(RECORD * 110)  # 112 kB: a second's worth at once, and a tenth of one to wait for
+        assert b.valve.calls == ["pause"]
+        b.read()
+        async with asyncio.timeout(5):
+            while "resume" not in b.valve.calls:
+                await asyncio.sleep(0.01)
+        assert b.pump.slowed > 0.05
+        b.sink.close()
+        os.close(b.reader)
+
+    run(work())
+
+
+def test_the_end_lifts_the_ceiling(fifo: Path) -> None:
+    async def work() -> None:
+        b = await bench(fifo, Limits(rate=1000))
+        b.take(HEADER + RECORD * 200)
+        assert b.valve.calls == ["pause"]
+        b.pump.free()
+        assert b.valve.calls[-1] == "resume"
+        b.take(RECORD * 200)
+        assert b.valve.calls[-1] == "resume"
+        b.sink.close()
+        os.close(b.reader)
+
+    run(work())
+
+
+def test_a_limit_is_told_once_and_nothing_follows(fifo: Path) -> None:
+    async def work() -> None:
+        b = await bench(fifo, Limits(packets=3, rate=0))
+        b.take(HEADER + RECORD * 2)
+        b.take(RECORD * 5)
+        b.take(RECORD * 5)
+        assert b.full == 1
+        assert b.read() == b"<" + HEADER + RECORD * 3
+        b.sink.close()
+        os.close(b.reader)
+
+    run(work())
+
+
+def test_a_header_without_packets_is_held_then_written(fifo: Path) -> None:
+    async def work() -> None:
+        b = await bench(fifo, Limits())
+        b.take(HEADER)
+        assert b.read() == b""
+        await asyncio.sleep(HOLD + 0.2)
+        assert b.read() == b"<" + HEADER
+        assert b.pump.released
+        b.sink.close()
+        os.close(b.reader)
+
+    run(work())
+
+
+def test_a_header_of_a_tcpdump_that_fails_is_never_written(fifo: Path) -> None:
+    async def work() -> None:
+        b = await bench(fifo, Limits())
+        b.take(HEADER)
+        b.pump.finish()
+        b.pump.close()
+        await asyncio.sleep(HOLD + 0.2)
+        assert b.read() == b""
+        assert not b.pump.released
+        b.sink.close()
+        os.close(b.reader)
+
+    run(work())
+
+
+@pytest.mark.parametrize("cut", [1, 15, 16, 17, 500, len(RECORD) - 1])
+def test_only_whole_records_are_written(fifo: Path, cut: int) -> None:
+    async def work() -> None:
+        b = await bench(fifo, Limits())
+        b.take(HEADER + RECORD + RECORD[:cut])
+        assert b.read() == b"<" + HEADER + RECORD
+        b.take(RECORD[cut:])
+        assert b.read() == RECORD
+        b.sink.close()
+        os.close(b.reader)
+
+    run(work())
