@@ -30,6 +30,11 @@ done 2>/dev/null
 exit 0"""
 
 
+def literal(text: str) -> str:
+    """For a command or variable of a pod: the kubelet expands `$(NAME)` there, and `$$` to `$` (container API)."""
+    return text.replace("$", "$$")
+
+
 def image_of(request: CaptureRequest, target: Target, facts: Facts) -> tuple[str, str]:
     """(image, why there is none): the configured one, else that of a container of the pod known to have a shell."""
     if request.helper.image:
@@ -60,6 +65,6 @@ def entry(name: str, image: str, capabilities: tuple[str, ...]) -> dict[str, Any
         "name": name,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", WAIT, "k8s-extcap", str(IDLE), str(LAST), str(TICK), "/proc"],
+        "command": ["sh", "-c", literal(WAIT), "k8s-extcap", str(IDLE), str(LAST), str(TICK), "/proc"],
         "securityContext": context,
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from k8s_extcap.methods import lookup
+from k8s_extcap.methods.beside import literal
 from k8s_extcap.model.request import CaptureRequest
 
 FOLDER = "/k8s-extcap"  # a memory volume: the root file system is read-only
@@ -70,8 +71,8 @@ def pod_spec(request: CaptureRequest, node: str, guard: str) -> dict[str, Any]:
         "name": CONTAINER,
         "image": helper.image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", WAIT, "k8s-extcap", str(IDLE), str(LAST), str(TICK), FOLDER, "/proc"],
-        "env": [{"name": ENTER, "value": lookup.text()}, {"name": GUARD, "value": guard}],
+        "command": ["sh", "-c", literal(WAIT), "k8s-extcap", str(IDLE), str(LAST), str(TICK), FOLDER, "/proc"],
+        "env": [{"name": ENTER, "value": literal(lookup.text())}, {"name": GUARD, "value": literal(guard)}],
         "securityContext": security,
         # Ring 16 MiB, two programs of 1.3 MB in memory, tcpdump and six shells: a third of it is used.
         "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"cpu": "1", "memory": "128Mi"}},

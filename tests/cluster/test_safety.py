@@ -18,13 +18,14 @@ from typing import Any
 import pytest
 
 from k8s_extcap.kube.connect import Session
+from k8s_extcap.methods import beside, helper
 from k8s_extcap.model.errors import MethodError
 from k8s_extcap.model.request import Connection
 from k8s_extcap.run.session import open_session
 from testbed.cluster.handle import Cluster
 from testbed.truth.build import sender
 from tests.cluster.drive import drive, node_target, target_of
-from tests.cluster.test_methods import ask
+from tests.cluster.test_methods import ask, copy
 
 pytestmark = pytest.mark.cluster
 
@@ -140,6 +141,48 @@ def test_a_capture_in_a_pod_of_the_nodes_network_does_not_feed_itself(
     assert done.code == 0, done.said
     assert done.seconds >= 30
     assert done.octets < 100_000 * 30
+
+
+@pytest.mark.parametrize("node", ["n1", "n2"])
+def test_an_ephemeral_container_ends_itself_and_not_while_it_is_used(
+    cluster: Cluster, session: Session, namespace: str, node: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beside, "IDLE", 10)
+    copy(cluster, "team", f"idle-{node}", namespace)
+    cluster.wait_ready(f"idle-{node}", namespace)
+    target = target_of(session, namespace, f"idle-{node}")
+    done = asyncio.run(
+        drive(session, ask(cluster, "ephemeral"), target, secrets.token_hex(5), packets=1 << 30, seconds=25)
+    )
+    assert done.code == 0, done.said
+    assert done.seconds >= 25
+
+    def state() -> Any:
+        return cluster.get("pod", f"idle-{node}", "-n", namespace)["status"]["ephemeralContainerStatuses"][0]["state"]
+
+    assert "running" in state()
+    end = time.monotonic() + 40
+    while "terminated" not in state():
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    assert state()["terminated"]["exitCode"] == 0
+
+
+@pytest.mark.slow
+def test_a_helper_whose_whole_clean_up_was_killed_ends_itself_and_the_cluster_deletes_it(
+    cluster: Cluster, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(helper, "IDLE", 5)
+    monkeypatch.setattr(helper, "TTL", 5)
+    capture = secrets.token_hex(5)
+    body = helper.job(ask(cluster, "nsenter"), "n1", f"k8s-extcap-{capture}", capture, "")
+    session.api.create(f"/apis/batch/v1/namespaces/{cluster.namespace}/jobs", body)
+    end = time.monotonic() + 60
+    while cluster.kubectl(
+        "get", "job,pod", "-n", cluster.namespace, "-l", f"k8s-extcap/capture={capture}", "-o", "name"
+    ):
+        assert time.monotonic() < end
+        time.sleep(0.5)
 
 
 KILLED = """

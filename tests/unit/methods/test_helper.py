@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
-from k8s_extcap.methods import helper
+from k8s_extcap.methods import beside, helper, lookup
 from tests.unit.methods.samples import HELPER, request
 
 
@@ -37,3 +38,16 @@ def test_the_users_labels_never_replace_ours() -> None:
     for labels in (made["metadata"]["labels"], made["spec"]["template"]["metadata"]["labels"]):
         assert labels["k8s-extcap/capture"] == "x"
         assert labels["team"] == "net"
+
+
+def test_the_kubelets_expansion_gives_the_text_back() -> None:
+    container = helper.pod_spec(request(helper=HELPER), "n1", "kill $$ $(HOME)")["containers"][0]
+    assert expanded(container["env"][1]["value"]) == "kill $$ $(HOME)"
+    assert expanded(container["env"][0]["value"]) == lookup.text()
+    assert expanded(container["command"][2]) == helper.WAIT
+    assert expanded(beside.entry("c", "i", ())["command"][2]) == beside.WAIT
+
+
+def expanded(text: str) -> str:
+    """As the kubelet does it (third_party/forked/golang/expansion): `$$` is a dollar, `$(NAME)` a variable's value."""
+    return re.sub(r"\$(\$|\([A-Z_]+\))", lambda m: "$" if m[1] == "$" else "<value>", text)
