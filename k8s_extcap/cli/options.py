@@ -21,6 +21,9 @@ Wireshark's dialogs are remembered by this tool, by workload, not by Wireshark: 
 that is remembered is emptied by writing `none`; an emptied field looks to us like one that nobody touched. Method, *May
 use* and what else is consent go beyond their workload only with *everywhere*. tshark gets the table's defaults only.
 
+An administrator can lower for good what captures of a machine may use: a line `allow = "upload"` (or another method) in
+`/etc/k8s-extcap/policy.toml`.
+
 Sizes are written `500 kB`, `2 GiB`; durations `90s`, `5m`, `1h30m`. Made by `k8s-extcap options --markdown`.
 """
 
