@@ -79,6 +79,10 @@ def _node_obstacle(method: MethodName, facts: Facts) -> str:
     return "it is a virtual node: there is no machine behind it" if facts.node_virtual else ""
 
 
+# Containers that service meshes add: Istio, Linkerd, Consul, Kuma, App Mesh.
+MESH = ("istio-proxy", "linkerd-proxy", "consul-dataplane", "kuma-sidecar", "envoy")
+
+
 def remark(target: Target) -> str:
     """What to know about a target that can be captured, "" for an ordinary one."""
     pod = target.pod
@@ -90,4 +94,7 @@ def remark(target: Target) -> str:
         return "it has a user namespace of its own, which was not tried with every runtime"
     if _runtime(pod, KERNEL_OF_ITS_OWN):
         return "under gVisor a capture works only where its runtime allows raw sockets"
+    proxy = next((c for c in (c.name for c in (*pod.spec.containers, *pod.spec.init_containers)) if c in MESH), "")
+    if proxy:
+        return f"behind the mesh proxy {proxy} packets on eth0 are encrypted; the plaintext is on lo (--nic lo)"
     return ""
