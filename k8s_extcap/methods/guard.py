@@ -88,8 +88,8 @@ def _compact(text: str) -> str:
 def wrap(
     command: Sequence[str], uploads: Sequence[Upload] = (), *, ticks: int = TICKS, tail: str = ""
 ) -> tuple[str, ...]:
-    """The argv that runs `command` under the guard, after at most two uploads. `tail` not empty: the last argument of the
-    command is read from stdin (after `need -`) instead of standing in the argv.
+    """The argv that runs `command` under the guard, after at most two uploads. `tail` not empty: the last argument of
+    the command is read from stdin (after `need -`) instead of standing in the argv.
     """
     if len(uploads) > 2:
         raise ValueError("the guard removes two files at most")

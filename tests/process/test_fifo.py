@@ -80,7 +80,12 @@ def test_a_reader_that_goes_is_noticed_also_on_an_idle_stream(fifo: Path, idle: 
         sink, reader = await opened(fifo)
         calls: list[str] = []
         event = asyncio.Event()
-        sink.on_gone = lambda: (calls.append("gone"), event.set())[1]
+
+        def gone() -> None:
+            calls.append("gone")
+            event.set()
+
+        sink.on_gone = gone
         if not idle:
             sink.put(b"x" * (3 * PIPE_SIZE))
         os.close(reader)
