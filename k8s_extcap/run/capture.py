@@ -22,7 +22,7 @@ from k8s_extcap.model.errors import MethodError, RemoteError
 from k8s_extcap.model.plan import ExecSpec, Plan, Target
 from k8s_extcap.model.report import Counters, Report
 from k8s_extcap.model.request import CaptureRequest, MethodName
-from k8s_extcap.run import resolve
+from k8s_extcap.run import owner, resolve
 from k8s_extcap.run.executor import Executor
 from k8s_extcap.run.pump import Pump
 from k8s_extcap.run.session import open_session
@@ -131,7 +131,7 @@ class Source:
             self._request.limits,
             pcapng=self._request.output == "pcapng",
             interface=self._number,
-            on_header=lambda header: self._head(spec, header),
+            on_header=lambda header: self._head(session, spec, header),
             on_full=lambda: self._stop.request("the limit of packets or bytes was reached"),
         )
         self._sink.on_drained = pump.resume
@@ -164,7 +164,19 @@ class Source:
             await asyncio.sleep(0.5)
             self._take(stream, pump)
 
-    def _head(self, spec: ExecSpec, header: Header) -> bytes:
+    def _metadata(self, session: Session) -> list[str]:
+        """What goes into the file only when asked for, since files are passed on: who, where, labels."""
+        wanted, target = self._request.metadata, self._plan.target
+        lines = []
+        if "who" in wanted:
+            lines.append(f"captured by {owner.place()}")
+        if "where" in wanted:
+            lines.append(f"context {session.context}, server {session.server}")
+        if "labels" in wanted and target.pod.metadata.labels:
+            lines.append("labels " + ", ".join(f"{k}={v}" for k, v in sorted(target.pod.metadata.labels.items())))
+        return lines
+
+    def _head(self, session: Session, spec: ExecSpec, header: Header) -> bytes:
         if self._request.output != "pcapng":
             return b""
         name, where = describe(self._plan.target, spec)
@@ -176,7 +188,7 @@ class Source:
                 link_type=header.link_type,
                 snaplen=header.snaplen,
                 digits=header.digits,
-                comment=f"method {self._plan.method}",
+                comment="\n".join((f"method {self._plan.method}", *self._metadata(session))),
             )
         )
 
