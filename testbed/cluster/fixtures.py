@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from string import Template
@@ -20,12 +22,11 @@ import pytest
 
 from testbed.cluster import down, manifests, state
 from testbed.cluster.bed import CURRENT, default_bed
-from testbed.cluster.errors import BedError
 from testbed.cluster.handle import Cluster, NotHereError, nodes_of
-from testbed.cluster.state import Wanted
-from testbed.cluster.up import up, why_not
+from testbed.cluster.up import why_not
 
 GIVEN, IMAGES, DOWN = "K8S_EXTCAP_TEST_KUBECONFIG", "K8S_EXTCAP_TEST_IMAGES", "K8S_EXTCAP_TESTBED_DOWN"
+REPOSITORY = Path(__file__).parents[2]
 FAILURE = pytest.StashKey[str]()
 
 
@@ -37,14 +38,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not wanting or session.config.option.collectonly or os.environ.get(GIVEN) or why_not():
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
-    try:
-        if state.read(default_bed()):
-            return
-        with capture.global_and_fixture_disabled():
-            print("\nbringing up the test cluster", flush=True)
-            up(default_bed(), Wanted())
-    except BedError as error:
-        session.config.stash[FAILURE] = str(error)
+    if state.read(default_bed()):
+        return
+    with capture.global_and_fixture_disabled():
+        print("\nbringing up the test cluster", flush=True)
+        argv = [sys.executable, "-m", "testbed.cluster", "up"]  # its daemons are not this process's children
+        done = subprocess.run(argv, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode and not state.read(default_bed()):
+        session.config.stash[FAILURE] = done.stderr.strip()
 
 
 def _skip_what_is_not_here() -> Generator[None, object, object]:

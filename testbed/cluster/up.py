@@ -58,8 +58,7 @@ def up(bed: Bed, wanted: Wanted, *, catalogue: bool = True) -> None:
             return
         if down.journal_of(bed).entries():
             progress(f"an earlier `up` was cut short: {down.undo(bed)} processes ended")
-        with only_one(bed.root / "build.lock", wait=1800):  # beds share what is built
-            prepare(bed, wanted)
+        prepare(bed, wanted)
         progress("programs and images are there")
         # In the environment of all that starts from here: what `down` finds them by.
         os.environ[MARK] = bed.mark
