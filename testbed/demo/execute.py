@@ -11,7 +11,7 @@ from testbed.demo import channels, status
 from testbed.demo.agent import Agent, Ended
 from testbed.demo.faulty import StreamFault
 from testbed.demo.kubelet import Kubelet
-from testbed.demo.resources import NODES, PODS
+from testbed.demo.resources import PODS
 from testbed.demo.store import Object, Store
 from testbed.demo.stream import Pipes, pump_in, pump_out
 from testbed.demo.target import Target
@@ -37,9 +37,7 @@ def locate(store: Store, kubelet: Kubelet, target: Target, asked: str) -> Place:
     if runtime_id is None:
         # The kubelet's answer, passed on as text.
         raise status.ApiError(500, "", f'container not found ("{container}")', text=True)
-    node = store.find(NODES, "", node_name)
-    runtime = node["status"]["nodeInfo"]["containerRuntimeVersion"] if node else ""
-    return Place(runtime_id, runtime.startswith("containerd://2."))
+    return Place(runtime_id, kubelet.is_containerd_2(node_name))
 
 
 def _container(pod: Object, asked: str) -> str:
@@ -142,7 +140,9 @@ class _Session:
 
     async def _output(self, pipes: Pipes, future: asyncio.Future[dict[str, Any]]) -> None:
         pumps = [
-            asyncio.ensure_future(pump_out(self._socket, channel, fd, self._fault))
+            # containerd (ContainerIO.Attach) closes stdin as soon as *one* of the outputs has ended: a command that
+            # closes its stderr and then reads its input finds it cut.
+            asyncio.ensure_future(pump_out(self._socket, channel, fd, self._fault, pipes.close_stdin))
             for channel, fd in ((channels.STDOUT, pipes.stdout), (channels.STDERR, pipes.stderr))
             if fd is not None
         ]

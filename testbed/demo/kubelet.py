@@ -13,7 +13,7 @@ from testbed.demo.agent import Agent, NodeError
 from testbed.demo.host.image import REFERENCES
 from testbed.demo.host.linux import DEFAULT_CAPABILITIES
 from testbed.demo.host.spec import Container, Sandbox
-from testbed.demo.resources import PODS
+from testbed.demo.resources import NODES, PODS
 from testbed.demo.store import Object, Store, now
 
 RUNTIME = "containerd"
@@ -51,6 +51,12 @@ class Kubelet:
             if key == (namespace, pod, container):
                 return runtime_id
         return None
+
+    def is_containerd_2(self, node_name: str) -> bool:
+        """2.x tells a container's user, words its errors differently, and kills what a v4 client leaves behind."""
+        node = self._store.find(NODES, "", node_name)
+        version = str(node["status"]["nodeInfo"]["containerRuntimeVersion"]) if node else ""
+        return version.startswith("containerd://2.")
 
     def next_address(self) -> Address:
         number = self._next_address
@@ -116,8 +122,9 @@ class Kubelet:
             text = f"failed to create containerd task: failed to create shim task: OCI runtime create failed: {error}"
             self._set(namespace, name, field, _terminated(container, runtime_id, 128, "StartError", text))
             return
-        user = {"user": {"linux": {"uid": specified.uid, "gid": 0, "supplementalGroups": [0]}}}
-        running = running_status(container, runtime_id) | user | dict(before or {})
+        running = running_status(container, runtime_id) | dict(before or {})
+        if self.is_containerd_2(pod["spec"]["nodeName"]):
+            running["user"] = {"linux": {"uid": specified.uid, "gid": 0, "supplementalGroups": [0]}}
         if field.startswith("ephemeral"):
             running |= {"ready": False}  # ready is for containers that Services may use
             running.pop("started")

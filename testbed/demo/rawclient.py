@@ -88,13 +88,14 @@ class Client:
     async def get(self, path: str) -> Answer:
         return await self.ask("GET", path)
 
-    async def lines(self, path: str, count: int) -> list[Any]:
-        """The first `count` events of a watch."""
+    async def lines(self, path: str, count: int = 0, until: str = "") -> list[Any]:
+        """The events of a watch: the first `count`, or up to one of type `until` that follows a deletion."""
         found: list[Any] = []
         async with self.session() as session, session.get(path) as answer:
             async for line in answer.content:
                 found.append(json.loads(line))
-                if len(found) == count:
+                types = [event["type"] for event in found]
+                if len(found) == count or (until and types[-1] == until and "DELETED" in types):
                     break
         return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Self
 
 from aiohttp import web
@@ -73,8 +74,13 @@ async def _writable(fd: int) -> None:
         loop.remove_writer(fd)
 
 
-async def pump_out(socket: web.WebSocketResponse, channel: int, fd: int, fault: StreamFault) -> None:
-    """Everything the process writes, in messages of at most 32 KiB, at the pace at which the client reads."""
+async def pump_out(
+    socket: web.WebSocketResponse, channel: int, fd: int, fault: StreamFault, closed: Callable[[], None]
+) -> None:
+    """Everything the process writes, in messages of at most 32 KiB, at the pace at which the client reads.
+
+    `closed` is called when the process, and all that has inherited from it, has closed this stream.
+    """
     prefix = bytes([channel])
     while True:
         try:
@@ -86,6 +92,7 @@ async def pump_out(socket: web.WebSocketResponse, channel: int, fd: int, fault: 
             break
         for piece in fault.pieces(prefix, data):
             await socket.send_bytes(prefix + await fault.before(piece))
+    closed()
     if rest := fault.rest(prefix):
         await socket.send_bytes(prefix + rest)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -44,15 +45,25 @@ def _links(pid: int) -> set[str]:
     return names - {str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in NAMESPACES}
 
 
-def _alive(pids: set[int], namespaces: set[str]) -> list[str]:
-    left = [str(pid) for pid in pids if Path(f"/proc/{pid}").exists()]
-    others = (entry.name for entry in Path("/proc").glob("[0-9]*"))
-    return left + [pid for pid in others if _links(int(pid)) & namespaces]
+def _started(pid: int) -> float:
+    """Seconds after boot; infinite for a process that is no more."""
+    try:
+        ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return math.inf
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _nothing_left(pids: set[int], namespaces: set[str]) -> list[str]:
+def _alive(pids: set[int], namespaces: set[str], asked: float) -> list[int]:
+    """Of the processes that were there when the end was asked for: numbers of processes and namespaces come again."""
+    everybody = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    mine = [pid for pid in everybody if pid in pids or _links(pid) & namespaces]
+    return [pid for pid in mine if _started(pid) <= asked]
+
+
+def _nothing_left(pids: set[int], namespaces: set[str], asked: float) -> list[int]:
     end = time.monotonic() + 10
-    while (left := _alive(pids, namespaces)) and time.monotonic() < end:
+    while (left := _alive(pids, namespaces, asked)) and time.monotonic() < end:
         time.sleep(0.05)
     return left
 
@@ -74,9 +85,10 @@ def test_nothing_is_left_after_a_signal(number: signal.Signals) -> None:
         # The server, unshare, the node, and for each of a dozen pods a sandbox, a shim and a container.
         assert len(pids) > 30
         assert len([name for name in namespaces if name.startswith("net:")]) > 10
+        asked = time.clock_gettime(time.CLOCK_BOOTTIME)
         server.send_signal(number)
         server.wait(20)
-    assert _nothing_left(pids, namespaces) == []
+    assert _nothing_left(pids, namespaces, asked) == []
     assert _links_of_the_machine() - before == set()
 
 
@@ -84,8 +96,9 @@ def test_nothing_is_left_after_the_node_was_killed() -> None:
     with DemoCluster.start() as cluster:
         pids = _tree(cluster.node_pid)
         namespaces = set().union(*(_links(pid) for pid in pids))
+        asked = time.clock_gettime(time.CLOCK_BOOTTIME)
         os.kill(cluster.node_pid, signal.SIGKILL)
-        assert _nothing_left(pids, namespaces) == []
+        assert _nothing_left(pids, namespaces, asked) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -97,9 +110,10 @@ def test_nothing_is_left_of_replay_pods(number: signal.Signals) -> None:
         assert server.stdout.readline()
         pids = _tree(server.pid)
         assert len(pids) > 20
+        asked = time.clock_gettime(time.CLOCK_BOOTTIME)
         server.send_signal(number)
         server.wait(20)
-    assert _nothing_left(pids, set()) == []
+    assert _nothing_left(pids, set(), asked) == []
 
 
 def test_the_folder_goes_with_an_orderly_end() -> None:
