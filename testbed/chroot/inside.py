@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from testbed.chroot import base
 
-DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "kmsg")  # the kubelet insists on the last
 
 
 class Order(NamedTuple):
@@ -71,6 +71,14 @@ def furnish(root: Path, order: Order) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         shutil.copy(file, target)
+    home = Path("/root" if order.user == "root" else f"/home/{order.user}")
+    owner = 0 if order.user == "root" else base.UID
+    # Caches lie on a plain disk, as at home: layers of containers cannot be stacked on the layer that we are.
+    cache = Path(order.run) / "cache"
+    for folder in (cache, root / str(home)[1:] / ".cache"):
+        folder.mkdir()
+        os.chown(folder, owner, owner)
+    mount("--bind", cache, root / str(home)[1:] / ".cache")
     for source, seen in order.binds:
         target = root / seen.lstrip("/")
         target.mkdir(parents=True, exist_ok=True)
@@ -79,12 +87,10 @@ def furnish(root: Path, order: Order) -> Path:
         rule = root / "etc/sudoers.d/newcomer"
         rule.write_text(f"{order.user} ALL=(ALL:ALL) NOPASSWD: ALL\n")
         rule.chmod(0o440)
-    home = Path("/root" if order.user == "root" else f"/home/{order.user}")
     clone = home / "k8s-extcap"
     words = ["git", "clone", "--quiet", "--no-hardlinks", order.checkout, str(root) + str(clone)]
     subprocess.run(words, check=True)
-    subprocess.run(["chown", "-R", "0:0" if order.user == "root" else f"{base.UID}:{base.UID}",
-                    str(root) + str(clone)], check=True)  # fmt: skip
+    subprocess.run(["chown", "-R", f"{owner}:{owner}", str(root) + str(clone)], check=True)
     return clone
 
 
