@@ -75,37 +75,37 @@ def sweep_objects(session: Session, namespaces: tuple[str, ...] = ()) -> Result:
     listed, else in the session's own.
     """
     result = Result([], [])
-    for namespace in namespaces or ("",):
-        try:
-            _sweep_in(session, namespace, result)
-        except RefusedError as error:
-            if namespace or session.namespace in namespaces:
-                result.left.append(error.sentence)
-                continue
+    for base, kind in _KINDS:
+        for namespace in namespaces or ("",):
             try:
-                _sweep_in(session, session.namespace, result)
-            except ExtcapError as again:
-                result.left.append(again.sentence)
+                _sweep_in(session, namespace, base, kind, result)
+            except RefusedError as error:
+                if namespace:
+                    result.left.append(error.sentence)
+                    continue
+                try:
+                    _sweep_in(session, session.namespace, base, kind, result)
+                except RefusedError as again:
+                    result.left.append(again.sentence)
     return result
 
 
-def _sweep_in(session: Session, namespace: str, result: Result) -> None:
+def _sweep_in(session: Session, namespace: str, base: str, kind: str, result: Result) -> None:
     selector = ",".join(f"{k}={v}" for k, v in MANAGED.items())
-    for base, kind in _KINDS:
-        where = f"/namespaces/{namespace}" if namespace else ""
-        for item in _items(session, f"{base}{where}/{kind}", selector):
-            meta = item.metadata
-            made = meta.annotations.get(owner.ANNOTATION, "")
-            what = f"{kind[:-1]} {meta.namespace}/{meta.name}"
-            if meta.owner_references or not owner.is_ours(made) or owner.alive(made):
-                continue
-            if meta.deletion_timestamp or session.api.now() - _epoch(meta.creation_timestamp) < FRESH:
-                continue
-            try:
-                session.api.delete(f"{base}/namespaces/{meta.namespace}/{kind}/{meta.name}", uid=meta.uid)
-                result.removed.append(what)
-            except ExtcapError as error:
-                result.left.append(f"{what}: {error.sentence}")
+    where = f"/namespaces/{namespace}" if namespace else ""
+    for item in _items(session, f"{base}{where}/{kind}", selector):
+        meta = item.metadata
+        made = meta.annotations.get(owner.ANNOTATION, "")
+        what = f"{kind[:-1]} {meta.namespace}/{meta.name}"
+        if meta.owner_references or not owner.is_ours(made) or owner.alive(made):
+            continue
+        if meta.deletion_timestamp or session.api.now() - _epoch(meta.creation_timestamp) < FRESH:
+            continue
+        try:
+            session.api.delete(f"{base}/namespaces/{meta.namespace}/{kind}/{meta.name}", uid=meta.uid)
+            result.removed.append(what)
+        except ExtcapError as error:
+            result.left.append(f"{what}: {error.sentence}")
 
 
 def _items(session: Session, path: str, selector: str) -> Iterator[Workload]:
