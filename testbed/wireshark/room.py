@@ -60,8 +60,9 @@ class Room:
         `offline` gives it a network of its own with nothing but `lo`: containers that come and go on the machine
         make Wireshark scan its interfaces again, which spoils every count of calls.
         """
-        if os.geteuid() != 0:
-            return [str(word) for word in argv]
+        if os.geteuid() != 0:  # the machine's own, as this user; the caller starts it in `cwd`
+            alone = ["unshare", "--user", "--map-current-user", "--net", "--"] if offline else []
+            return [str(word) for word in (*alone, *argv)]
         # argparse takes what follows `--` as it is.
         enter = [sys.executable, "-I", "-S", _ENTER, "--root", self.root, "--user", user, "--cwd", cwd]
         for bind in binds:

@@ -58,6 +58,7 @@ class Tshark:
     ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             self.desk.command(argv),
+            cwd=self.desk.home,
             env=self.desk.environment(env),
             stdin=subprocess.DEVNULL,
             stdout=stdout,

@@ -173,6 +173,7 @@ def window(desk: Desk, *args: str, env: Mapping[str, str] | None = None, size: S
     with screen(desk, size) as (hands, shown), log.open("wb") as errors:
         process = subprocess.Popen(
             desk.command(["wireshark", *args]),
+            cwd=desk.home,
             env={**shown, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=errors,
