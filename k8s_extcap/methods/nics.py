@@ -15,21 +15,20 @@ class Choice:
 
 
 def choose(request: CaptureRequest, present: Sequence[str], *, host_network: bool) -> Choice:
-    """The one asked for; else eth0; else the only one that is not lo; else the first of them by name.
+    """The one asked for; else eth0; else the only one that is not lo; else the first of them. `present` has the
+    default route's interface first, as the probe lists them; that is the one in a node's network.
 
     One interface by default: `any` flattens link types and shows a packet once for each interface it crosses. In the
     node's network (`host_network`) `any` and `lo` carry the capture's own stream: measured 1.17 GB in 9 s.
     """
     if request.interface:
         return Choice(request.interface)
-    others = sorted(n for n in present if n != "lo")
-    if "eth0" in others or not present:
+    others = [n for n in present if n != "lo"]
+    if not present or ("eth0" in others and not host_network):
         return Choice("eth0")
     if len(others) == 1:
         return Choice(others[0])
     if others:
-        chosen = next((n for n in others if n.startswith(("en", "eth"))), others[0]) if host_network else others[0]
-        return Choice(
-            chosen, f"of {', '.join(others[:6])} the interface {chosen} was chosen; option Interface takes another"
-        )
+        names = ", ".join(others[:6])
+        return Choice(others[0], f"of {names} the interface {others[0]} was chosen; option Interface takes another")
     return Choice("lo", "the pod has no other network interface than lo")
