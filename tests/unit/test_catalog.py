@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from k8s_extcap.edge import catalog, folders
+from k8s_extcap.edge.catalog import Header, Origin
+
+ANSWER = "extcap {x=y}\ninterface {value=k8s-browse}{display=b}\ninterface {value=k8s-pod-a.b}{display=c}\n"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("K8S_EXTCAP_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    return tmp_path
+
+
+def store(due: int = 0, context: str = "c") -> None:
+    catalog.store(Header(due, "stamp", context, "c-0123"), ANSWER)
+
+
+def test_what_was_stored_is_answered() -> None:
+    context = "arn:aws:eks\twith\na tab % and ünïcode"
+    store(17, context)
+    header, answer = catalog.load()
+    assert header is not None
+    assert (header.due, header.stamp, header.context, header.alias) == (17, "stamp", context, "c-0123")
+    assert answer == ANSWER
+    alone = catalog.header()
+    assert alone is not None
+    assert alone.context == context
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\n", b"another\tformat\n" + ANSWER.encode(), b"x" * 9000])
+def test_what_nobody_can_read_is_no_catalog(content: bytes) -> None:
+    store()
+    Path(catalog.folder(), "list").write_bytes(content)
+    assert catalog.load() == (None, "")
+    assert catalog.header() is None
+
+
+def test_the_line_of_one_interface() -> None:
+    assert catalog.sentence(ANSWER, "k8s-pod-a.b") == "interface {value=k8s-pod-a.b}{display=c}\n"
+    assert catalog.sentence(ANSWER, "k8s-browse") == "interface {value=k8s-browse}{display=b}\n"
+    assert catalog.sentence(ANSWER, "k8s-pod-a") == ""
+    assert catalog.sentence("", "k8s-pod-a") == ""
+    first = ANSWER.partition("\n")[2]
+    assert catalog.sentence(first, "k8s-browse") == "interface {value=k8s-browse}{display=b}\n"
+
+
+def test_an_origin_is_found_by_its_whole_name() -> None:
+    bound = [
+        Origin("k8s-pod-a.bb", "one", "one-1", "https://1", "d1", "a", 5),
+        Origin("k8s-pod-a.b", "two\tbig", "two-2", "https://2", "d2", "a", 6),
+    ]
+    catalog.store_origins(bound)
+    found = catalog.origin("k8s-pod-A.B")
+    assert found is not None
+    assert (found.context, found.alias, found.server, found.ca_digest, found.namespace, found.listed) == (
+        "two\tbig",
+        "two-2",
+        "https://2",
+        "d2",
+        "a",
+        6,
+    )
+    assert catalog.origin("k8s-pod-a") is None
+    assert [one.interface for one in catalog.origins()] == ["k8s-pod-a.bb", "k8s-pod-a.b"]
+
+
+def test_damaged_origins_are_none() -> None:
+    store()
+    Path(catalog.folder(), "origins").write_text("k8s-pod-a.b\tone\nk8s-pod-a.c\n\n")
+    assert catalog.origin("k8s-pod-a.b") is None
+    assert catalog.origins() == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "stamp", "stale"),
+    [(10, "now", False), (-1, "now", True), (10, "before", True), (3600, "now", False), (86400, "now", True)],
+)
+def test_when_it_is_stale(seconds: int, stamp: str, stale: bool) -> None:
+    header = Header(int(time.time()) + seconds, stamp, "c", "a")
+    assert catalog.stale(header, "now") is stale
+
+
+def test_without_a_catalog_a_refresh_is_due() -> None:
+    assert catalog.stale(None, "now")
+
+
+def test_a_clock_that_was_wrong_does_not_stop_refreshes_for_ever(home: Path) -> None:
+    assert catalog.claim("stamp")
+    Path(catalog.folder(), "started").write_text(f"{int(time.time()) + 86400}\tstamp")
+    assert catalog.claim("stamp")
+
+
+def test_any_edit_of_any_kubeconfig_is_seen(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = home / "one", home / "other"
+    monkeypatch.setenv("KUBECONFIG", f"{one}:{other}")
+    seen = {catalog.stamp()}
+    one.write_text("a")
+    seen.add(catalog.stamp())
+    other.write_text("a")
+    seen.add(catalog.stamp())
+    os.utime(other, (1, 1))
+    seen.add(catalog.stamp())
+    one.write_text("ab")
+    seen.add(catalog.stamp())
+    assert len(seen) == 5
+    assert catalog.stamp() in seen
+
+
+def test_each_kubeconfig_has_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    default = catalog.folder()
+    monkeypatch.setenv("KUBECONFIG", "/a")
+    one = catalog.folder()
+    monkeypatch.setenv("KUBECONFIG", "/a:/b")
+    assert len({default, one, catalog.folder()}) == 3
+
+
+def test_a_file_is_replaced_whole_and_private(home: Path) -> None:
+    store(1)
+    path = Path(catalog.folder(), "list")
+    with path.open("rb") as before:
+        store(2)
+        assert b"\t1\t" in before.readline()  # whoever reads the old one still has it
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert Path(catalog.folder()).stat().st_mode & 0o777 == 0o700
+    assert sorted(p.name for p in Path(catalog.folder()).iterdir()) == ["list"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "/home/u/.cache/k8s-extcap"),
+        ({"XDG_CACHE_HOME": "/x"}, "/x/k8s-extcap"),
+        ({"XDG_CACHE_HOME": "relative"}, "/home/u/.cache/k8s-extcap"),
+        ({"K8S_EXTCAP_HOME": "/h", "XDG_CACHE_HOME": "/x"}, "/h/cache"),
+    ],
+)
+def test_where_files_are(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str) -> None:
+    for name in ("K8S_EXTCAP_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": "/home/u", **variables}.items():
+        monkeypatch.setenv(name, value)
+    assert folders.cache() == expected
+
+
+def test_another_users_folder_is_refused(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("making a folder of somebody else's needs root.")
+    path = Path(f"/tmp/{folders.NAME}-test-{os.getpid()}")
+    path.mkdir()
+    os.chown(path, 12345, 12345)
+    try:
+        with pytest.raises(PermissionError):
+            folders.ensure(str(path))
+    finally:
+        path.rmdir()
