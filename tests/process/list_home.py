@@ -82,10 +82,9 @@ class Home:
         return re.findall(r"^interface \{value=([^}]*)\}", done.stdout, re.MULTILINE)
 
     def display(self, interface: str) -> str:
-        done = self.call("--extcap-interfaces")
-        return re.findall(rf"^interface {{value={re.escape(interface)}}}{{display=(.*)}}$", done.stdout, re.MULTILINE)[
-            0
-        ]
+        rows = self.call("--extcap-interfaces").stdout.splitlines()
+        row = next(line for line in rows if f"{{value={interface}}}" in line)
+        return row.partition("{display=")[2].removesuffix("}")
 
     def refresh(self) -> int:
         """One refresh in the foreground; its peak of memory in KiB."""
