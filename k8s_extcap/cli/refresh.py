@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from k8s_extcap.cli.console import show
+from k8s_extcap.model.errors import ConfigError
 
 
 def refresh(
@@ -19,9 +20,11 @@ def refresh(
     from k8s_extcap.edge import catalog
     from k8s_extcap.run import refresh as lane
 
-    status = lane.main(["--refresh", context] if context else ["--refresh"])
-    if status:
-        raise typer.Exit(status)
+    status = lane.refresh(context, interactive=True, force=True)
+    cluster = status.clusters.get(context or status.current)
+    why = status.error or (cluster.error if cluster else "")
+    if why and not (cluster and cluster.rows and not cluster.failures):
+        raise ConfigError(why)
     _, answer = catalog.load()
     show(f"{answer.count('interface {')} interfaces are listed. Press F5 in Wireshark.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from k8s_extcap.edge import catalog, consent, host, store
+from k8s_extcap.edge import catalog, consent, host, recents, store
 from k8s_extcap.kube import connect
 from k8s_extcap.model import ids
 from k8s_extcap.model.errors import ConfigError, UsageError
@@ -43,7 +43,8 @@ class Asked:
         )
 
     def remember(self, target: Target) -> None:
-        """Keeps a dialog's values for the next time, under the target's workload. A failure costs only the memory.
+        """Keeps a dialog's values for the next time, under the target's workload, and lists the target from now on.
+        A failure costs only the memory.
 
         Of browse that is what was chosen there, in the context and namespace where it was found.
         """
@@ -53,6 +54,7 @@ class Asked:
         try:
             alias = ids.alias_of(target.context)
             store.remember(alias, name, store.owner_of(target.pod), self.passed, self.dialog)
+            recents.remember(name, target.context)
         except ConfigError as error:
             _log.warning("%s", error)
 

@@ -45,10 +45,10 @@ def main(argv: list[str]) -> int:
 def refresh(context: str = "", *, interactive: bool = False, force: bool = False) -> Status:
     """Asks the cluster of `context` (the current one if empty) and writes the catalog anew; what is known afterwards.
 
-    Without `force` only when it is due. Does nothing while another process is at it. OSError where the cache cannot
+    Without `force` only when it is due, and not while another process is at it. OSError where the cache cannot
     be written; everything else is in the status.
     """
-    with _alone() as mine:
+    with _alone(wait=force) as mine:
         status = known.load()
         stamp = catalog.stamp()  # before the files are read: a change meanwhile is noticed by the next list
         header = catalog.header()
@@ -62,10 +62,10 @@ def refresh(context: str = "", *, interactive: bool = False, force: bool = False
 
 
 @contextmanager
-def _alone() -> Iterator[bool]:
+def _alone(*, wait: bool) -> Iterator[bool]:
     handle = os.open(folders.ensure(catalog.folder()) + "/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))  # ends with the process, however that ends
         yield True
     except BlockingIOError:
         yield False
