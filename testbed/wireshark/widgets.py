@@ -106,9 +106,11 @@ class Screen:
         words = " | ".join(self.look().words())
         return words if len(words) < 2000 else f"{words[:1000]} … {words[-1000:]}"  # a packet list is long
 
-    def click(self, place: Widget | tuple[int, int], times: int = 1) -> None:
-        x, y = place.box.middle if isinstance(place, Widget) else place
-        self._xdotool("mousemove", str(x), str(y), "click", "--repeat", str(times), "--delay", "60", "1")
+    def click(self, place: Widget, times: int = 1, held: str = "") -> None:
+        """The left button in the middle of a widget, perhaps with a key such as `ctrl` held down."""
+        x, y = place.box.middle
+        click = ["mousemove", str(x), str(y), "click", "--repeat", str(times), "--delay", "60", "1"]
+        self._xdotool(*(["keydown", held, *click, "keyup", held] if held else click))
 
     def aside(self) -> None:
         """The pointer goes to where it lights up nothing."""

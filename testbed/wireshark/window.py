@@ -60,9 +60,11 @@ class Window:
         self.screen.click(self.screen.wait("button", lambda view: view.one("push button", "First Packet")))
         self.screen.click(self.screen.wait(f"packet {text}", lambda view: _packet_in_view(view, text)))
 
-    def select(self, row: str) -> None:
-        self.screen.click(self._in_view(row)[1])
-        self.screen.wait(f"selection of {row}", lambda view: _selected(_row(view, row)))
+    def select(self, *rows: str) -> None:
+        """One click on the first, a click with Ctrl on each other."""
+        for row in rows:
+            self.screen.click(self._in_view(row)[1], held="ctrl" if row != rows[0] else "")
+            self.screen.wait(f"selection of {row}", lambda view: _selected(_row(view, row)))  # noqa: B023
 
     def start(self, row: str) -> None:
         """A double click on a row; returns when the capture page is there."""
@@ -107,8 +109,8 @@ class Window:
         """Back to the welcome page."""
         self.screen.click(self.screen.wait("close button", lambda view: view.one("push button", "Close")))
 
-    def restart(self) -> None:
-        """The blue fin once more, after a stop."""
+    def press_start(self) -> None:
+        """The blue fin: starts what is selected, or after a stop the same again."""
         self.screen.click(self.screen.wait("start button", lambda view: view.one("check box", "Start")))
 
     def rescan(self) -> None:

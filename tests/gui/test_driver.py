@@ -85,6 +85,29 @@ def test_a_double_click_captures_and_the_square_stops(gui: Gui) -> None:
     assert tool.calls("signal 15") == [["signal 15"]]
 
 
+def test_the_fin_starts_the_same_again(gui: Gui) -> None:
+    tool = install(gui)
+    window = gui.open()
+    window.wait_for_row(ROW)
+    window.start(ROW)
+    window.wait_for_packets(3)
+    window.stop()
+    window.press_start()
+    window.screen.wait("second capture", lambda _: len(tool.calls("--capture")) == 2)
+    window.wait_for_packets(3)
+
+
+def test_two_selected_rows_are_captured_together(gui: Gui) -> None:
+    tool = install(gui)
+    window = gui.open()
+    window.wait_for_row(ROW)
+    window.select("example-1", "example-2")
+    window.press_start()
+    assert window.wait_for_packets(6) == 6
+    asked = [argv[argv.index("--extcap-interface") + 1] for argv in tool.calls("--capture")]
+    assert sorted(asked) == ["example-1", "example-2"]
+
+
 def test_k_and_i_start_at_once(gui: Gui) -> None:
     install(gui, packets=4)
     window = gui.open("-k", "-i", "example-1")

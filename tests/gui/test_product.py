@@ -127,6 +127,20 @@ def test_a_missing_right_is_a_sentence_that_names_it(shop: Callable[..., Window]
     assert "Traceback" not in said
 
 
+def test_several_pods_at_once(shop: Callable[..., Window], demo: DemoCluster, gui: Gui) -> None:
+    window = shop()
+    rows = [f"k8s-pod-shop.{name}" for name in sorted(pods(demo, "shop")) if name.startswith("web-")]
+    assert len(rows) == 3
+    window.wait_for_row(rows[0])
+    window.select(*rows)
+    window.press_start()
+    window.wait_for_packets(30)
+    assert len(product.capturing(gui.desk)) == 3
+    window.stop()
+    assert window.error() is None
+    assert until(lambda: not product.capturing(gui.desk)), gui.desk.processes()
+
+
 def test_any_pod_by_name_from_the_command_line(shop: Callable[..., Window], demo: DemoCluster) -> None:
     other = "k8s-pod-dev." + min(pods(demo, "dev"))
     window = shop("-k", "-i", other)
