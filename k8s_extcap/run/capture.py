@@ -22,7 +22,7 @@ from k8s_extcap.model.errors import MethodError, RemoteError
 from k8s_extcap.model.plan import ExecSpec, Plan, Target
 from k8s_extcap.model.report import Counters, Report
 from k8s_extcap.model.request import CaptureRequest, MethodName
-from k8s_extcap.run import owner, resolve
+from k8s_extcap.run import janitor, owner, resolve
 from k8s_extcap.run.executor import Executor
 from k8s_extcap.run.pump import Pump
 from k8s_extcap.run.session import open_session
@@ -71,6 +71,7 @@ async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch 
         comment = request.target.spoken() + (f"\n{request.comment}" if request.comment else "")
         sink.put(blocks.section(f"k8s-extcap {VERSION}", comment))
     try:
+        await or_stop(asyncio.to_thread(janitor.start), stop)
         session = await or_stop(asyncio.to_thread(open_session, request.connection, capture=number), stop)
         watch.on_session(session)
         target, note = await or_stop(asyncio.to_thread(resolve.resolve, session, request), stop)

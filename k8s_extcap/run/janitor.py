@@ -128,8 +128,18 @@ def start() -> bool:
     """
     if not stale():
         return False
+    try:
+        process = _detached()
+    except OSError as error:  # no process to be had: then the next start does it
+        _log.warning("clean-up: %s", error)
+        return False
+    process.returncode = 0  # it is meant to outlive us
+    return True
+
+
+def _detached() -> subprocess.Popen[bytes]:
     code = "import sys; sys.path[:] = sys.argv[1:]; from k8s_extcap.run.janitor import sweep; sweep()"
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-I", "-S", "-X", "utf8", "-c", code, *sys.path],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -137,8 +147,6 @@ def start() -> bool:
         start_new_session=True,
         cwd="/",
     )
-    process.returncode = 0  # it is meant to outlive us
-    return True
 
 
 def sweep() -> None:
