@@ -6,11 +6,9 @@ import asyncio
 import dataclasses
 import os
 import secrets
-import shutil
 import signal
 import stat
 import sys
-import tempfile
 from pathlib import Path
 
 from aiohttp import web
@@ -19,6 +17,7 @@ from testbed.demo import certs, kubeconfig, modes, scale
 from testbed.demo.agent import Agent, find_tcpdump
 from testbed.demo.controllers import Controllers
 from testbed.demo.faults import Faults
+from testbed.demo.folder import own_folder
 from testbed.demo.kubelet import Kubelet
 from testbed.demo.modes import Mode
 from testbed.demo.server import Server
@@ -46,11 +45,8 @@ class Options:
 
 async def run(options: Options) -> None:
     """Runs until SIGTERM, SIGINT, or the end of stdin where that is a pipe, a socket or a terminal."""
-    folder = Path(tempfile.mkdtemp(prefix="k8s-extcap-demo-"))
-    try:
+    with own_folder() as folder:
         await _run(options, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _run(options: Options, folder: Path) -> None:

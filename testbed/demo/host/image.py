@@ -109,6 +109,7 @@ def enter_root(
     ipv4: str,
     read_only: bool,
     state: Path,
+    container: str,
     volumes: tuple[str, ...],
 ) -> None:
     """Give this process (alone in its mount namespace) a root of its own, as a container runtime does.
@@ -131,6 +132,12 @@ def enter_root(
     linux.mount("proc", f"{root}/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
     _mount_sys(f"{root}/sys")
     _make_dev(f"{root}/dev")
+    # As the kubelet does: mountinfo of any process in it then names the container, too.
+    log = state / "containers" / container
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.touch()
+    Path(root, "dev/termination-log").touch()
+    linux.bind(str(log), f"{root}/dev/termination-log")
     for volume in volumes:
         Path(f"{root}{volume}").mkdir(parents=True, exist_ok=True)
         linux.mount("tmpfs", f"{root}{volume}", "tmpfs", 0, "mode=777")

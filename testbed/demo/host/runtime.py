@@ -116,6 +116,7 @@ class Runtime:
             ipv4=sandbox.ipv4,
             read_only=spec.read_only,
             state=state,
+            container=spec.id,
             volumes=spec.volumes,
         )
         null = os.open("/dev/null", os.O_RDWR)

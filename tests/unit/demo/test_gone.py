@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from testbed.demo import DemoCluster, Mode
@@ -99,6 +101,22 @@ def test_nothing_is_left_after_the_node_was_killed() -> None:
         asked = time.clock_gettime(time.CLOCK_BOOTTIME)
         os.kill(cluster.node_pid, signal.SIGKILL)
         assert _nothing_left(pids, namespaces, asked) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_nothing_is_left_of_an_ordinary_users_namespace() -> None:
+    """The kernel forgets PR_SET_PDEATHSIG at some changes of rights; making a user namespace must not be one."""
+    site = Path(aiohttp.__file__).resolve().parents[1]
+    user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "env", f"PYTHONPATH={site}", "HOME=/"]
+    with DemoCluster.start(mode=Mode.USERNS, prefix=user, python="/usr/bin/python3") as cluster:
+        pids = _tree(cluster.process.pid)
+        namespaces = set().union(*(_links(pid) for pid in pids))
+        assert len([name for name in namespaces if name.startswith("net:")]) > 10
+        asked = time.clock_gettime(time.CLOCK_BOOTTIME)
+        cluster.process.kill()
+        cluster.process.wait()
+        assert _nothing_left(pids, namespaces, asked) == []
+    shutil.rmtree(cluster.kubeconfig.parent)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

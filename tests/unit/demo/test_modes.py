@@ -119,6 +119,35 @@ def test_root_is_taken_first_by_root() -> None:
     assert bool(why) is (mode is not Mode.ROOT)
 
 
+ARCHITECTURE = {"aarch64": "arm64", "x86_64": "amd64"}.get(os.uname().machine, "unknown")
+STATIC = Path(__file__).resolve().parents[3] / "k8s_extcap" / "payload" / "bin" / f"tcpdump-{ARCHITECTURE}"
+
+
+@pytest.mark.skipif(not STATIC.exists(), reason="the static tcpdump is not built here (python -m payload.build)")
+@pytest.mark.parametrize("mode", [Mode.ROOT, Mode.USERNS])
+def test_an_uploaded_static_tcpdump_captures_where_there_is_none(mode: Mode) -> None:
+    program = STATIC.read_bytes()
+    script = 'dd bs="$1" count=1 iflag=fullblock of=/tmp/t && chmod 700 /tmp/t && exec /tmp/t -c 10 -U -w - tcp'
+    sent = [b"\0" + program[n : n + 65536] for n in range(0, len(program), 65536)]
+
+    async def scenario(cluster: DemoCluster) -> list[bytes]:
+        client = Client(cluster.kubeconfig)
+        (pod,) = (await client.get("/api/v1/namespaces/shop/pods?labelSelector=app%3Dapi")).json["items"]
+        argv = ["sh", "-c", script, "upload", str(len(program))]
+        path = exec_path("shop", pod["metadata"]["name"], argv, streams="stdin stdout stderr")
+        return records((await client.run(path, stdin=sent)).output())
+
+    with _start(mode) as cluster:
+        assert len(asyncio.run(scenario(cluster))) == 10
+
+
+def test_replay_pods_of_an_ordinary_user() -> None:
+    with _as_ordinary_user(Mode.REPLAY) as cluster:
+        path = exec_path("lab", "sender", ["tcpdump", "-c", "3", "-w", "-", "udp"])
+        got = asyncio.run(Client(cluster.kubeconfig).run(path))
+    assert len(records(got.output())) == 3
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 def test_replay_pods_of_root_have_nobodys_rights() -> None:
     with _start(Mode.REPLAY) as cluster:
