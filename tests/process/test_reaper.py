@@ -13,6 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from k8s_extcap.methods import helper
+from k8s_extcap.model.plan import ExecSpec, Upload
+from k8s_extcap.model.request import Connection
+from k8s_extcap.run import journal
+from k8s_extcap.run import reaper as reaping
+from k8s_extcap.run.session import open_session
 from testbed.cluster.handle import Cluster
 from tests.process.deeds import POINTS
 
@@ -99,6 +105,41 @@ def test_signals_do_not_keep_the_reaper_from_its_work(
     program.stdout.close()
     assert until(lambda: journals(tmp_path) == [])
     assert objects(cluster, namespace, capture) == ""
+
+
+def test_an_object_whose_creation_was_under_way_at_the_stop_is_found(
+    cluster: Cluster, namespace: str, capture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The capture was stopped while the API server still worked on its request: first nothing is there, then it is."""
+    monkeypatch.setenv("K8S_EXTCAP_HOME", str(tmp_path))
+    session = open_session(Connection(kubeconfig=str(cluster.admin)))
+    book = journal.open(capture, session)
+    handle = reaping.arm(book)
+    path, name = f"/api/v1/namespaces/{namespace}/configmaps", f"k8s-extcap-{capture}"
+    book.intend(journal.delete(f"{path}/{name}", f"configmap {name}"))
+    left = book.undo(session)
+    assert left == [f"configmap {name} was being created when the capture ended"]
+    handle.release(finished=not left)
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": helper.labels(capture)}}
+    session.api.create(path, body)
+    assert until(lambda: journals(tmp_path) == [])
+    assert objects(cluster, namespace, capture) == ""
+
+
+def test_files_in_a_pod_are_removed_when_the_guard_was_killed_too(
+    cluster: Cluster, capture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("K8S_EXTCAP_HOME", str(tmp_path))
+    session = open_session(Connection(kubeconfig=str(cluster.admin)))
+    file = f"/tmp/k8s-extcap-{capture}-tcpdump"
+    inside = ("exec", "-n", "team", "client-n1", "-c", "app", "--")
+    cluster.kubectl(*inside, "touch", file)
+    book = journal.open(capture, session)
+    handle = reaping.arm(book)
+    book.intend(journal.remove(ExecSpec("team", "client-n1", "app", (), (Upload("tcpdump-amd64", file, 1, ""),))))
+    handle.release(finished=False)
+    assert until(lambda: journals(tmp_path) == [])
+    assert file not in cluster.kubectl(*inside, "ls", "/tmp")
 
 
 WAITING = """
