@@ -70,12 +70,15 @@ def _list(call: Invocation) -> str:
 
 
 def _unlisted(value: str) -> str:
+    """The sentence of an interface that only the host's command line names."""
     from k8s_extcap.model import ids
     from k8s_extcap.wireshark import sentences
 
     name = ids.parse(value)
-    spoken = name.spoken() if name is not None else value
-    return sentences.interface(value, f"Kubernetes {spoken}")
+    if name is None:
+        return sentences.interface(value, f"Kubernetes {value}")
+    words = [name.container, name.name or name.digest, name.namespace, ids.KINDS[name.kind], name.alias]
+    return sentences.interface(value, ", ".join(word for word in words if word))
 
 
 def _refresh(stamp: str) -> bool:

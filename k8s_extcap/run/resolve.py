@@ -19,6 +19,7 @@ from k8s_extcap.model.plan import Target
 from k8s_extcap.model.request import CaptureRequest
 from k8s_extcap.select import pods as about
 from k8s_extcap.select import targets
+from k8s_extcap.select.rows import shown
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -45,7 +46,7 @@ def resolve(session: Session, request: CaptureRequest) -> tuple[Target, str]:
     namespace = name.namespace or session.namespace
     name = Name(name.kind, namespace, name.name, name.container, name.alias, name.digest)
     container = name.container or request.container
-    patience = 0.0 if request.method == "copy" else request.connection.wait  # a copy is made of any pod
+    patience = None if request.method == "copy" else request.connection.wait  # a copy is made of any pod
     if name.digest:
         name, container = _undigested(api, name, container)
     if name.kind in ("pod", "container"):
@@ -60,17 +61,19 @@ def _node(session: Session, name: Name) -> Target:
         session.api.get_as(f"/api/v1/nodes/{name.name}", Node)
     except RefusedError as error:
         if error.status == 404:
-            raise TargetError(f"There is no node {name.name} in context {session.context}.") from error
+            raise TargetError(
+                f"There is no node {name.name} in context {session.context}. 'k8s-extcap list' shows what there is."
+            ) from error
         if error.status != 403:
             raise
         _log.info("node %s may not be read; taken at its word", name.name)
     return Target(session.context, "", Pod(), node=name.name, is_node=True)
 
 
-def _waited(api: Api, name: Name, container: str, patience: float) -> Pod:
-    """The pod, once it can be captured; as it is where nothing is waited for."""
+def _waited(api: Api, name: Name, container: str, patience: float | None) -> Pod:
+    """The pod, once it can be captured; as it is where `patience` is None."""
     path = f"/api/v1/namespaces/{name.namespace}/pods/{name.name}"
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + (patience or 0.0)
     while True:
         try:
             pod = api.get_as(path, Pod)
@@ -79,12 +82,12 @@ def _waited(api: Api, name: Name, container: str, patience: float) -> Pod:
                 raise
             raise targets.gone(name, _present(api, name)) from error
         reason = about.unfit(pod, container, leaving=True)
-        if not reason or not patience:
+        if not reason or patience is None:
             return pod
         if not about.hopeful(pod, container):
             if container and container not in about.containers(pod):
                 return pod  # refused with the names that it has
-            raise TargetError(f"{_capital(name)} cannot be captured: it is {about.state(pod)}.")
+            raise TargetError(f"{_capital(name)} cannot be captured: it is {about.state(pod)}. Choose one that runs.")
         if time.monotonic() >= deadline:
             raise TargetError(
                 f"{_capital(name)} cannot be captured after {patience:.0f} s of waiting: {reason}. "
@@ -122,9 +125,9 @@ def _named_by_digest(api: Api, name: Name) -> str:
     raise TargetError(f"{_capital(name)} is not there (any more): no name in the namespace has this digest.")
 
 
-def _one_of(api: Api, name: Name, container: str, patience: float) -> tuple[Pod, str]:
+def _one_of(api: Api, name: Name, container: str, patience: float | None) -> tuple[Pod, str]:
     """One pod of a workload, Service or namespace, once one can be captured."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + (patience or 0.0)
     selector, owned = _selector(api, name)
     while True:
         candidates = [
@@ -180,5 +183,7 @@ def _pods(api: Api, namespace: str, selector: str = "") -> Iterator[Pod]:
 
 
 def _capital(name: Name) -> str:
+    """For the start of a sentence; a name of 253 characters would leave no room for what is wrong with it."""
+    short = Name(name.kind, name.namespace, shown(name.name), name.container, digest=name.digest)
     kind = KINDS.get(name.kind, name.kind)
-    return kind + name.spoken()[len(kind) :]
+    return kind + short.spoken()[len(kind) :]

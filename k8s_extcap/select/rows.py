@@ -12,7 +12,7 @@ from k8s_extcap.model.ids import KINDS, Name
 from k8s_extcap.model.objects import Node, Pod, Workload
 from k8s_extcap.select import pods as about
 
-NAME_SHOWN = 110  # characters of a name; what is cut goes from its middle, for names differ at their end
+NAME_SHOWN = 100  # characters of a name; what is cut goes from its middle, for names differ at their end
 
 
 class Row(NamedTuple):
