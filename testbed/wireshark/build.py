@@ -37,10 +37,19 @@ def make(version: str) -> Room:
             return ready
         growing = Room(version, folder / f"{version}.new")
         if growing.root.exists():
-            shutil.rmtree(growing.root)
+            _clear(growing.root)
         _fill(growing, lambda *argv: _run(version, argv, log.fileno()))
         growing.root.rename(folder / version)
     return Room(version, folder / version)
+
+
+def _clear(root: Path) -> None:
+    """Removes an unfinished chroot, but never through a mount into the machine itself."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    inside = [mount for mount in mounts if Path(mount).is_relative_to(root)]
+    if inside:
+        raise RuntimeError(f"{inside[0]} is mounted in an unfinished chroot, not by this program: unmount it first.")
+    shutil.rmtree(root)
 
 
 class _Run(Protocol):
