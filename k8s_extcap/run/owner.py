@@ -47,7 +47,7 @@ def place() -> str:
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's uid without a name
-        user = str(os.getuid())
+        user = str(getattr(os, "getuid", lambda: 0)())
     return f"{user}@{socket.gethostname()}"
 
 

@@ -79,8 +79,9 @@ def arm(journal: Journal) -> Handle:
 
 def wait(pipe: str, path: str) -> None:
     """The reaper's life: until the pipe ends, then the undoing."""
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGHUP", "SIGTERM", "SIGQUIT", "SIGPIPE"):
+        if hasattr(signal, name):  # Windows has two of them
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     lock = hold(path)
     said = b""
     while True:
@@ -103,12 +104,14 @@ def wait(pipe: str, path: str) -> None:
 
 def hold(path: str) -> int:
     """Locks the journal, so that a janitor leaves it alone; -1 where somebody else has it, or it is gone."""
-    import fcntl
-
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
     except OSError:
         return -1
+    if sys.platform == "win32":
+        return handle  # no such lock; two that undo the same thing do no harm
+    import fcntl
+
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
