@@ -10,7 +10,7 @@ from typing import Any
 
 from testbed.cluster.handle import Cluster
 from testbed.demo import DemoCluster
-from testbed.demo.rawclient import Client
+from testbed.demo.rawclient import MERGE, Answer, Client
 
 # Seconds for a pod on a loaded machine.
 START = 60.0
@@ -144,3 +144,18 @@ def _make_nocreate(cluster: Cluster, namespace: str) -> str:
         "create", "-n", namespace, "rolebinding", "nocreate", "--role=nocreate", f"--serviceaccount={account}"
     )
     return cluster.kubectl("create", "-n", namespace, "token", "nocreate").strip()
+
+
+def create(side: Side, body: dict[str, Any], query: str = "") -> Answer:
+    return asyncio.run(side.admin.ask("POST", f"{side.pods()}{query}", body))
+
+
+def patch(side: Side, pod: str, *containers: dict[str, Any], query: str = "", **metadata: str) -> Answer:
+    body: dict[str, Any] = {"spec": {"ephemeralContainers": list(containers)}}
+    if metadata:
+        body["metadata"] = metadata
+    return asyncio.run(side.admin.ask("PATCH", f"{side.pods()}/{pod}/ephemeralcontainers{query}", body, MERGE))
+
+
+def helper(side: Side, **more: Any) -> dict[str, Any]:
+    return {"name": "helper", "image": side.image, "command": ["sleep", "1000"], **more}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from testbed.demo.rawclient import MERGE, V5, Answer, exec_path
-from tests.cluster.contract.side import Side, until_running
+from tests.cluster.contract.side import Side, create, helper, patch, until_running
 
 UID = "00000000-0000-0000-0000-000000000000"
 
@@ -29,16 +29,12 @@ async def _force_delete(side: Side, name: str) -> None:
     await side.admin.ask("DELETE", f"{side.pods()}/{name}", {"gracePeriodSeconds": 0})
 
 
-def _create(side: Side, body: dict[str, Any], query: str = "") -> Answer:
-    return asyncio.run(side.admin.ask("POST", f"{side.pods()}{query}", body))
-
-
 def _failure(answer: Answer) -> tuple[int, str, str]:
     return answer.code, answer.json["reason"], answer.json["message"]
 
 
 def test_a_dry_run_answers_and_makes_nothing(side: Side) -> None:
-    answer = _create(side, side.pod("dry"), "?dryRun=All")
+    answer = create(side, side.pod("dry"), "?dryRun=All")
     assert (answer.code, answer.json["status"]["phase"]) == (201, "Pending")
     assert "resourceVersion" not in answer.json["metadata"]
     assert "nodeName" not in answer.json["spec"]
@@ -47,7 +43,7 @@ def test_a_dry_run_answers_and_makes_nothing(side: Side) -> None:
 
 def test_a_dry_run_is_all_or_nothing(side: Side) -> None:
     why = 'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["x"]: supported values: "All"'
-    assert _failure(_create(side, side.pod("dry"), "?dryRun=x")) == (422, "Invalid", why)
+    assert _failure(create(side, side.pod("dry"), "?dryRun=x")) == (422, "Invalid", why)
 
 
 REFUSED: dict[str, tuple[dict[str, Any], int, str, str]] = {
@@ -77,11 +73,11 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_creations(side: Side, case: str) -> None:
     change, *expected = REFUSED[case]
-    assert list(_failure(_create(side, {**side.pod("older"), **change}))) == expected
+    assert list(_failure(create(side, {**side.pod("older"), **change}))) == expected
 
 
 def test_a_name_must_be_a_name(side: Side) -> None:
-    code, reason, message = _failure(_create(side, side.pod("P_2")))
+    code, reason, message = _failure(create(side, side.pod("P_2")))
     assert (code, reason) == (422, "Invalid")
     assert message.startswith(
         'Pod "P_2" is invalid: metadata.name: Invalid value: "P_2": a lowercase RFC 1123 subdomain'
@@ -104,25 +100,14 @@ def test_rights_to_create(side: Side) -> None:
 # ephemeral containers
 
 
-def _patch(side: Side, pod: str, *containers: dict[str, Any], query: str = "", **metadata: str) -> Answer:
-    body: dict[str, Any] = {"spec": {"ephemeralContainers": list(containers)}}
-    if metadata:
-        body["metadata"] = metadata
-    return asyncio.run(side.admin.ask("PATCH", f"{side.pods()}/{pod}/ephemeralcontainers{query}", body, MERGE))
-
-
-def _helper(side: Side, **more: Any) -> dict[str, Any]:
-    return {"name": "helper", "image": side.image, "command": ["sleep", "1000"], **more}
-
-
 def test_an_ephemeral_container_runs_beside_its_target(side: Side, victim: str) -> None:
-    dry = _patch(side, victim, _helper(side), query="?dryRun=All")
+    dry = patch(side, victim, helper(side), query="?dryRun=All")
     assert dry.code == 200
     assert "ephemeralContainers" not in asyncio.run(side.admin.get(f"{side.pods()}/{victim}")).json["spec"]
-    answer = _patch(side, victim, _helper(side, targetContainerName="main"))
+    answer = patch(side, victim, helper(side, targetContainerName="main"))
     assert answer.code == 200
     entry = answer.json["spec"]["ephemeralContainers"][0]
-    assert entry == _helper(
+    assert entry == helper(
         side,
         targetContainerName="main",
         resources={},
@@ -138,15 +123,15 @@ def test_an_ephemeral_container_runs_beside_its_target(side: Side, victim: str) 
 
 
 def test_an_ephemeral_container_stays_as_it_is(side: Side, victim: str) -> None:
-    assert _patch(side, victim, _helper(side)).code == 200
-    again = _patch(side, victim, _helper(side))
+    assert patch(side, victim, helper(side)).code == 200
+    again = patch(side, victim, helper(side))
     assert (again.code, len(again.json["spec"]["ephemeralContainers"])) == (200, 1)
     kept = 'Forbidden: existing ephemeral containers "helper" may not be '
     start = f'Pod "{victim}" is invalid: spec.ephemeralContainers: {kept}'
-    changed = _failure(_patch(side, victim, _helper(side, command=["id"])))
+    changed = _failure(patch(side, victim, helper(side, command=["id"])))
     assert changed[:2] == (422, "Invalid")
     assert changed[2].startswith(f"{start}changed\n")
-    removed = _failure(_patch(side, victim, {"name": "helper", "$patch": "delete"}))
+    removed = _failure(patch(side, victim, {"name": "helper", "$patch": "delete"}))
     assert removed == (422, "Invalid", f"{start}removed\n")
 
 
@@ -165,21 +150,21 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 def test_wrong_ephemeral_containers(side: Side, case: str) -> None:
     change, why = WRONG[case]
     expected = f'Pod "older" is invalid: spec.ephemeralContainers[0]{why}'
-    assert _failure(_patch(side, "older", _helper(side, **change))) == (422, "Invalid", expected)
+    assert _failure(patch(side, "older", helper(side, **change))) == (422, "Invalid", expected)
 
 
 def test_a_patch_that_means_another_pod(side: Side) -> None:
-    stale = _failure(_patch(side, "older", _helper(side), resourceVersion="1"))
+    stale = _failure(patch(side, "older", helper(side), resourceVersion="1"))
     text = "the object has been modified; please apply your changes to the latest version and try again"
     assert stale == (409, "Conflict", f'Operation cannot be fulfilled on pods "older": {text}')
-    code, reason, message = _failure(_patch(side, "older", _helper(side), uid=UID))
+    code, reason, message = _failure(patch(side, "older", helper(side), uid=UID))
     assert (code, reason) == (422, "Invalid")
     assert message.startswith(f'Pod "older" is invalid: metadata.uid: Invalid value: "{UID}": field is immutable')
 
 
 def test_other_refused_patches(side: Side) -> None:
     path = f"{side.pods()}/older/ephemeralcontainers"
-    body = {"spec": {"ephemeralContainers": [_helper(side)]}}
+    body = {"spec": {"ephemeralContainers": [helper(side)]}}
     assert asyncio.run(side.admin.ask("PATCH", path, body, "application/json")).code == 415
     missing = asyncio.run(side.admin.ask("PATCH", f"{side.pods()}/zzz/ephemeralcontainers", body, MERGE))
     assert _failure(missing) == (404, "NotFound", 'pods "zzz" not found')
@@ -243,125 +228,3 @@ def test_a_job_and_its_pod(side: Side) -> None:
         assert await _is_gone(side, f"{side.pods()}/{pods[0]['metadata']['name']}")
 
     asyncio.run(asyncio.wait_for(scenario(), 60))
-
-
-# Pod Security
-
-CONTEXTS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "NET_RAW": {"capabilities": {"add": ["NET_RAW"]}},
-    "NET_ADMIN": {"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}},
-    "privileged": {"privileged": True},
-    "root": {"runAsUser": 0, "runAsNonRoot": False},
-    "strict": {
-        "runAsNonRoot": True,
-        "runAsUser": 1000,
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "seccompProfile": {"type": "RuntimeDefault"},
-    },
-}
-_ALL = 'unrestricted capabilities (container "main" must set securityContext.capabilities.drop=["ALL"]'
-_SECCOMP = (
-    'seccompProfile (pod or container "main" must set securityContext.seccompProfile.type to "RuntimeDefault" or'
-    ' "Localhost")'
-)
-_ESCALATION = (
-    'allowPrivilegeEscalation != false (container "main" must set securityContext.allowPrivilegeEscalation=false)'
-)
-_NONROOT = 'runAsNonRoot != true (pod or container "main" must set securityContext.runAsNonRoot=true)'
-VIOLATIONS = {
-    ("baseline", "NET_RAW"): [
-        'non-default capabilities (container "main" must not include "NET_RAW" in securityContext.capabilities.add)'
-    ],
-    ("baseline", "NET_ADMIN"): [
-        (
-            'non-default capabilities (container "main" must not include "NET_ADMIN", "NET_RAW" in'
-            " securityContext.capabilities.add)"
-        )
-    ],
-    ("baseline", "privileged"): ['privileged (container "main" must not set securityContext.privileged=true)'],
-    ("restricted", "plain"): [_ESCALATION, f"{_ALL})", _NONROOT, _SECCOMP],
-    ("restricted", "NET_RAW"): [
-        _ESCALATION,
-        f'{_ALL}; container "main" must not include "NET_RAW" in securityContext.capabilities.add)',
-        _NONROOT,
-        _SECCOMP,
-    ],
-    ("restricted", "root"): [
-        _ESCALATION,
-        f"{_ALL})",
-        'runAsNonRoot != true (container "main" must not set securityContext.runAsNonRoot=false)',
-        'runAsUser=0 (container "main" must not set runAsUser=0)',
-        _SECCOMP,
-    ],
-    ("restricted", "privileged"): [
-        'privileged (container "main" must not set securityContext.privileged=true)',
-        _ESCALATION,
-        f"{_ALL})",
-        _NONROOT,
-        _SECCOMP,
-    ],
-}
-
-
-@pytest.fixture(params=["baseline", "restricted"])
-def enforced(side: Side, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The side's namespace enforces a profile; its pods that run are not touched by that."""
-    level = str(request.param)
-    asyncio.run(_label(side, level))
-    yield level
-    asyncio.run(_label(side, None))
-
-
-async def _label(side: Side, level: str | None) -> None:
-    body = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": level}}}
-    assert (await side.admin.ask("PATCH", f"/api/v1/namespaces/{side.namespace}", body, MERGE)).code == 200
-    for _ in range(100):  # the admission plugin hears of it by its own watch
-        answer = await side.admin.ask(
-            "POST", f"{side.pods()}?dryRun=All", side.pod("px", securityContext={"privileged": True})
-        )
-        if (
-            ("PodSecurity" in answer.text and f'"{level}:latest"' in answer.json["message"])
-            if level
-            else answer.code == 201
-        ):
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"namespace {side.namespace} does not enforce {level}")
-
-
-def test_pod_security(side: Side, enforced: str) -> None:
-    async def scenario() -> dict[str, str]:
-        found = {}
-        for name, context in CONTEXTS.items():
-            answer = await side.admin.ask("POST", f"{side.pods()}?dryRun=All", side.pod("px", securityContext=context))
-            found[name] = answer.json["message"] if answer.code == 403 else ""
-        return found
-
-    for name, message in asyncio.run(scenario()).items():
-        if (enforced, name) == ("restricted", "NET_ADMIN"):
-            continue  # as NET_RAW, with both names
-        violations = VIOLATIONS.get((enforced, name))
-        text = f'pods "px" is forbidden: violates PodSecurity "{enforced}:latest": '
-        assert message == (text + ", ".join(violations) if violations else ""), name
-
-
-def test_pod_security_looks_at_ephemeral_containers(side: Side, enforced: str) -> None:
-    context = {"capabilities": {"add": ["NET_RAW"]}}
-    answer = _patch(side, "older", _helper(side, securityContext=context), query="?dryRun=All")
-    assert answer.code == 403
-    assert f'pods "older" is forbidden: violates PodSecurity "{enforced}:latest": ' in answer.json["message"]
-    assert 'container "helper" must not include "NET_RAW" in securityContext.capabilities.add' in answer.json["message"]
-
-
-def test_pod_security_names_the_host_namespaces(side: Side, enforced: str) -> None:
-    pod = side.pod("ph", securityContext={"privileged": True})
-    pod["spec"] |= {"hostPID": True, "hostNetwork": True, "volumes": [{"name": "h", "hostPath": {"path": "/"}}]}
-    message = _create(side, pod, "?dryRun=All").json["message"]
-    assert "host namespaces (hostNetwork=true, hostPID=true)" in message
-    volume = {
-        "baseline": 'hostPath volumes (volume "h")',
-        "restricted": 'restricted volume types (volume "h" uses restricted volume type "hostPath")',
-    }
-    assert volume[enforced] in message
