@@ -108,15 +108,14 @@ def hold(path: str) -> int:
         handle = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
     except OSError:
         return -1
-    if sys.platform == "win32":
-        return handle  # no such lock; two that undo the same thing do no harm
-    import fcntl
+    if sys.platform != "win32":  # which has no such lock; two that undo the same thing do no harm
+        import fcntl
 
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        return -1
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            return -1
     return handle
 
 
