@@ -62,11 +62,23 @@ def _list(call: Invocation) -> str:
     now = catalog.stamp()
     if host_program.wants_fresh and catalog.stale(header, now) and _refresh(now) and header is None:
         answer = _first_answer()
+    if header is not None and host_program.kind:
+        _remember_whom(header.context)
     listed = answer or sentences.extcap() + sentences.interface("k8s-browse", sentences.BROWSE)
     named = [catalog.sentence(listed, name) or _unlisted(name) for name in host_program.named]
     if host_program.only:
         return sentences.extcap() + "".join(named)
     return listed + "".join(line for line in named if line not in listed)
+
+
+def _remember_whom(context: str) -> None:
+    """A window that stays open while the current context changes still means the cluster whose rows it shows."""
+    from k8s_extcap.edge import catalog, host
+
+    try:
+        catalog.show(host.identity(), context)
+    except OSError:
+        pass  # a read-only home: then the newest list counts
 
 
 def _unlisted(value: str) -> str:

@@ -2,6 +2,7 @@
 
     cache()/catalog/KEY/list      one header line, then the answer as it is printed
                        /origins   a line per name that was listed lately: the cluster it was listed from
+                       /shown/    by running program: the context whose rows it was given
                        /started   when a refresher was started last, and for which kubeconfig
                        /status    the last refresh in words, for doctor
 
@@ -116,10 +117,31 @@ def sentence(answer: str, interface: str) -> str:
 
 
 def origin(interface: str) -> Origin | None:
-    """Which cluster this name was listed from last; None for a name that was never listed (lately)."""
+    """Which cluster this name was listed from; None for a name that was never listed (lately). Where several contexts
+    have it, the one whose list the program that started us was shown, else the one listed last.
+    """
     text = "\n" + _text(folder() + "/origins")
+    found: list[Origin] = []
     start = text.find(f"\n{interface.lower()}\t") + 1
-    return _origin(text[start : text.find("\n", start)]) if start else None
+    while start:
+        one = _origin(text[start : text.find("\n", start)])
+        if one is not None:
+            found.append(one)
+        start = text.find(f"\n{interface.lower()}\t", start) + 1
+    if len(found) > 1:
+        from k8s_extcap.edge import host
+
+        shown = _text(f"{folder()}/shown/{host.identity()}", 4096)
+        found.sort(key=lambda origin: origin.context != shown)  # stable: the newest stays in front of the others
+    return found[0] if found else None
+
+
+def show(program: str, context: str) -> None:
+    """Remembers which context's rows a running program (its `host.identity`) was given. OSError."""
+    path = f"{folder()}/shown/{program}"
+    if program and _text(path, 4096) != context:
+        folders.ensure(folder() + "/shown")
+        folders.write(path, context.encode("utf-8", "replace"))
 
 
 def origins() -> list[Origin]:

@@ -17,22 +17,40 @@ _OTHERS = frozenset(
 
 def command_line() -> list[str]:
     """Words of the nearest ancestor that is no shell; none where /proc does not tell (another system, hidepid)."""
+    return _ancestor()[1]
+
+
+def identity() -> str:
+    """That ancestor as one process among all there ever were on this boot, `PID-START`; "" where that is not told."""
+    pid, words = _ancestor()
+    fields = _stat(pid) if words else []
+    return f"{pid}-{fields[19].decode()}" if len(fields) > 19 else ""
+
+
+def alive(identity: str) -> bool:
+    pid, _, start = identity.partition("-")
+    fields = _stat(int(pid)) if pid.isdigit() else []
+    return len(fields) > 19 and fields[19].decode() == start
+
+
+def _ancestor() -> tuple[int, list[str]]:
     pid = system.getppid()
+    words: list[str] = []
     for _ in range(GENERATIONS):
         raw = read(f"/proc/{pid}/cmdline", LIMIT)
         words = raw.decode("utf-8", "surrogateescape").split("\0")[:-1]
         if not words or words[0].rpartition("/")[2].lstrip("-") not in _SHELLS:
-            return words
-        pid = _parent_of(pid)
-        if pid <= 1:
-            return words
-    return []
+            break
+        above = _stat(pid)
+        if len(above) < 2 or int(above[1]) <= 1:
+            break
+        pid = int(above[1])
+    return pid, words
 
 
-def _parent_of(pid: int) -> int:
-    # proc(5): the command's name stands in parentheses and may hold anything, the state and the parent follow it.
-    fields = read(f"/proc/{pid}/stat", 4096).rpartition(b")")[2].split()
-    return int(fields[1]) if len(fields) > 1 else 0
+def _stat(pid: int) -> list[bytes]:
+    """Fields of /proc/PID/stat from the third on: the second, the command's name, may hold anything (proc(5))."""
+    return read(f"/proc/{pid}/stat", 4096).rpartition(b")")[2].split()
 
 
 def native(word: str) -> bool:

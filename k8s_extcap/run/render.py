@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
-from k8s_extcap.edge import catalog, known, recents
+from k8s_extcap.edge import catalog, host, known, recents
 from k8s_extcap.edge.catalog import Header, Origin
 from k8s_extcap.edge.known import Cluster, Status
 from k8s_extcap.model import ids
@@ -66,6 +67,11 @@ def _bind(listed: dict[str, tuple[str, Cluster]]) -> None:
         Origin(value, c.context, c.alias, c.server, c.ca_digest, c.namespace, now)
         for value, (_, c) in sorted(listed.items())
     ]
-    old = [o for o in catalog.origins() if o.interface not in listed and now - o.listed < KEPT]
+    bound = {(o.interface, o.context) for o in fresh}
+    old = [o for o in catalog.origins() if (o.interface, o.context) not in bound and now - o.listed < KEPT]
     old.sort(key=lambda origin: -origin.listed)
     catalog.store_origins([*fresh, *old][:MOST])
+    shown = Path(catalog.folder()) / "shown"
+    for program in shown.iterdir() if shown.is_dir() else ():
+        if not host.alive(program.name):
+            program.unlink(missing_ok=True)

@@ -195,3 +195,21 @@ def test_a_catalog_that_is_due_is_shown_and_renewed_by_somebody_else(seat: Seat)
         time.sleep(0.1)
     status = Path(folder / "status").read_text()
     assert "There is no kubeconfig" in status
+
+
+def test_a_program_means_the_context_whose_rows_it_was_shown(seat: Seat) -> None:
+    """The same name in two contexts, the other one listed meanwhile: this tshark still means what it was told."""
+    folder = seat.host.desk.home / ".cache/k8s-extcap/catalog/default"
+    rows = [
+        "\t".join((A, name, f"{name}-0", f"https://{name}.invalid:6443", "", "shop", str(int(time.time()))))
+        for name in ("b", "c")
+    ]
+    seat.host.desk.write(folder / "origins", "\n".join(rows) + "\n")
+    config = "apiVersion: v1\nkind: Config\ncurrent-context: b\nclusters:\n" + "".join(
+        f"- {{name: {name}, cluster: {{server: 'https://{name}.invalid:6443'}}}}\n" for name in ("b", "c")
+    )
+    config += "contexts:\n" + "".join(f"- {{name: {n}, context: {{cluster: {n}, user: u}}}}\n" for n in ("b", "c"))
+    seat.host.desk.write(".kube/config", config + "users:\n- {name: u, user: {token: t}}\n")
+    done = seat.run("-i", A)
+    assert "c.invalid" in done.stderr  # its list was of context c, and b is the current one by now
+    assert "b.invalid" not in done.stderr

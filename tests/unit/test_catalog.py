@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from k8s_extcap.edge import catalog, folders
+from k8s_extcap.edge import catalog, folders, host
 from k8s_extcap.edge.catalog import Header, Origin
 
 ANSWER = "extcap {x=y}\ninterface {value=k8s-browse}{display=b}\ninterface {value=k8s-pod-a.b}{display=c}\n"
@@ -71,6 +71,28 @@ def test_an_origin_is_found_by_its_whole_name() -> None:
     )
     assert catalog.origin("k8s-pod-a") is None
     assert [one.interface for one in catalog.origins()] == ["k8s-pod-a.bb", "k8s-pod-a.b"]
+
+
+def test_the_same_name_in_two_contexts() -> None:
+    """Without a program that was shown either, the one listed last counts; with one, what it was shown."""
+    bound = [Origin("k8s-pod-a.b", name, name, "", "", "a", 5) for name in ("new", "old")]
+    catalog.store_origins(bound)
+    found = catalog.origin("k8s-pod-a.b")
+    assert found is not None
+    assert found.context == "new"
+    program = host.identity()
+    assert host.alive(program)
+    catalog.show(program, "old")
+    found = catalog.origin("k8s-pod-a.b")
+    assert found is not None
+    assert found.context == "old"
+
+
+def test_programs_that_ended_are_told_from_those_that_have_their_number_now() -> None:
+    pid, _, start = host.identity().partition("-")
+    assert not host.alive(f"{pid}-{int(start) + 1}")
+    assert not host.alive("")
+    assert not host.alive("4194304999-1")
 
 
 def test_damaged_origins_are_none() -> None:
