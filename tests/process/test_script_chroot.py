@@ -149,6 +149,26 @@ def test_a_user_without_rights_is_told_what_to_install() -> None:
     assert "apt-get install -y --no-install-recommends python3-venv tshark iproute2" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("suite", "who"), [("bookworm", "--user"), ("trixie", "--root"), ("noble", "--user")], ids=["12", "13", "24.04"]
+)
+def test_the_demo_does_its_whole_job(suite: str, who: str) -> None:
+    done = fresh(suite, *([who] if who == "--user" else []), "--", "script/demo")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "   (20 packets)" in done.stdout
+    assert "LEFT" not in done.stdout
+
+
+def test_a_closed_dumpcap_is_explained_with_the_command_that_mends_it() -> None:
+    close = "sudo chgrp games /usr/bin/dumpcap; sudo chmod 750 /usr/bin/dumpcap"
+    told = f"script/bootstrap demo >/dev/null; {close}; script/demo && exit 9; sudo usermod -aG games newcomer"
+    done = fresh("bookworm", "--user", "--", "sh", "-c", f"{told}; sg games -c script/demo")
+    assert "You may not execute /usr/bin/dumpcap" in done.stderr
+    assert "sudo usermod -aG games newcomer && sg games -c script/demo" in done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "   (20 packets)" in done.stdout
+
+
 def test_a_fresh_machine_passes_the_exit_code_on_and_leaves_nothing() -> None:
     system = base.make(base.SUITES["bookworm"])
     before = sorted(path.name for path in (system / "etc").iterdir())
