@@ -74,7 +74,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def ask(cluster: Cluster, method: Any, **more: Any) -> CaptureRequest:
     """The helper runs in the tests' own namespace, which enforces nothing."""
     helper = Helper(image=cluster.image("helper"), namespace=cluster.namespace)
-    given = {"method": method, "helper": helper, "connection": Connection(kubeconfig=str(cluster.admin)), **more}
+    given = {
+        "method": method,
+        "output": "pcap",
+        "helper": helper,
+        "connection": Connection(kubeconfig=str(cluster.admin)),
+        **more,
+    }
     return CaptureRequest(Name("pod"), **given)
 
 

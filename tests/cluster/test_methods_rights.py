@@ -30,7 +30,7 @@ def test_unknown_facts_do_not_keep_a_developer_from_capturing(cluster: Cluster) 
     connection = Connection(kubeconfig=str(cluster.dev))
     session = open_session(connection)
     target = target_of(session, "team", "client-n1")
-    request = CaptureRequest(Name("pod"), connection=connection)
+    request = CaptureRequest(Name("pod"), output="pcap", connection=connection)
     facts = asyncio.run(facts_of(session, request, target))
     assert (facts.node_arch, facts.enforce, facts.node_tainted) == ("", None, None)
     assert facts.may == {"get pods/exec": True, "create pods/exec": True}

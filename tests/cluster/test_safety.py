@@ -194,7 +194,7 @@ from tests.cluster import drive as driver
 kubeconfig, method, pod, capture, image, helpers = sys.argv[1:]
 connection = Connection(kubeconfig=kubeconfig)
 session = open_session(connection)
-request = CaptureRequest(Name("pod"), method=method, connection=connection,
+request = CaptureRequest(Name("pod"), method=method, output="pcap", connection=connection,
                          helper=Helper(image=image, namespace=helpers))
 parse = driver.parse
 def told(data):

@@ -70,7 +70,7 @@ def shown(plan: Plan) -> str:
 @pytest.mark.parametrize("name", PLANS)
 def test_the_plan_is_as_it_was_read(name: str) -> None:
     asked, whom, known = PLANS[name]
-    text = shown(ladder.plan(request(**asked), whom, known, CAPTURE))
+    text = shown(ladder.plan(request(output="pcap", **asked), whom, known, CAPTURE))
     file = FOLDER / f"{name}.yaml"
     if os.environ.get("K8S_EXTCAP_GOLDEN") == "1":
         file.write_text(text, encoding="utf-8")
