@@ -5,9 +5,13 @@
  * for each packet.  Given -U twice this loop does neither: the kernel hands over a block after --block-timeout
  * milliseconds at the latest, all its packets go through one large stdio buffer, and one flush follows.
  *
+ * Given -U three times it also writes the packets as pcapng does, after the ordinary 24 bytes of a pcap header: what
+ * puts them into a pcapng file then need not look at each of them.
+ *
  * INT and TERM lose nothing: the handler makes the socket refuse new packets, and the loop then writes what the
  * ring still holds.  Handlers only set flags; statistics (USR1) are printed by the loop between two packets.
  */
+#include <endian.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -82,6 +86,27 @@ older_than_filter(const struct timeval *stamp)
 	return (age > 0 && age < second);
 }
 
+/*
+ * An enhanced packet block of interface 0 (draft-ietf-opsawg-pcapng, 4.3), little-endian whatever the machine: that
+ * is what every Wireshark reads.
+ */
+static void
+write_enhanced_block(FILE *file, const struct pcap_pkthdr *head, const u_char *bytes)
+{
+	static const u_char padding[4];
+	const int nano = pcap_get_tstamp_precision(pd) == PCAP_TSTAMP_PRECISION_NANO;
+	const uint64_t ticks = (uint64_t)head->ts.tv_sec * (nano ? 1000000000 : 1000000) + (uint64_t)head->ts.tv_usec;
+	const uint32_t pad = -head->caplen & 3;
+	const uint32_t total = htole32(32 + head->caplen + pad);
+	const uint32_t fields[] = { htole32(6), total, 0, htole32((uint32_t)(ticks >> 32)), htole32((uint32_t)ticks),
+	    htole32(head->caplen), htole32(head->len) };
+
+	(void)fwrite(fields, sizeof(fields), 1, file);
+	(void)fwrite(bytes, 1, head->caplen, file);
+	(void)fwrite(padding, 1, pad, file);
+	(void)fwrite(&total, sizeof(total), 1, file); /* errors are looked at once per flush */
+}
+
 static void
 take_packet(u_char *user, const struct pcap_pkthdr *head, const u_char *bytes)
 {
@@ -92,6 +117,11 @@ take_packet(u_char *user, const struct pcap_pkthdr *head, const u_char *bytes)
 		return;
 	}
 	hole_passed = 1;
+	if (Uflag > 2) {
+		++packets_captured;
+		write_enhanced_block(pcap_dump_file(taker->dump->pdd), head, bytes);
+		return;
+	}
 	taker->callback((u_char *)taker->dump, head, bytes);
 }
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 # Ends up in `tcpdump --version`: how everybody tells our build from a distribution's. Counts our edits.
-SUFFIX = "+k8s-extcap.1"
+SUFFIX = "+k8s-extcap.2"
 
 # Milliseconds. Measured: at most this much delay at every rate for 1-3 % of a core; 5 costs as much, 20 doubles it.
 BLOCK_TIMEOUT = 10

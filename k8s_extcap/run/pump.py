@@ -62,12 +62,15 @@ class Pump:
         self.slowed = 0.0  # seconds spent waiting for the rate ceiling
 
     def take(self, data: memoryview, *, last: bool) -> None:
+        if last and not self._batch:
+            self._convert(data)  # the usual case: no copy before the conversion's own
+            return
         self._batch += data
         if last or len(self._batch) >= BATCH:
-            self._convert()
+            batch, self._batch = self._batch, bytearray()
+            self._convert(batch)
 
-    def _convert(self) -> None:
-        batch, self._batch = self._batch, bytearray()
+    def _convert(self, batch: memoryview | bytearray) -> None:
         if self._reported_full:
             return
         out = self.reader.feed(batch)
@@ -142,5 +145,6 @@ class Pump:
     def finish(self) -> None:
         """The stream is over: hands on what is whole. NotCaptureError if it never was a capture."""
         if self._batch:
-            self._convert()
+            self._convert(self._batch)
+            self._batch = bytearray()
         self.reader.end()

@@ -46,8 +46,11 @@ class Channels:
         self._status = bytearray()
         self.closed: set[int] = set()
 
-    def receive(self, payload: memoryview, *, continued: bool = False) -> tuple[int, memoryview]:
+    def receive(self, payload: memoryview, continued: bool = False) -> tuple[int, memoryview]:
         """(channel, data) of a frame; `continued` for the continuation frames of a fragmented message."""
+        if not continued and payload and payload[0] == STDOUT:  # nearly all of them
+            self._open = STDOUT
+            return STDOUT, payload[1:]
         if continued:
             channel, data = self._open, payload
         elif not payload:

@@ -2,6 +2,9 @@
 
 Give it any cutting of the input; the output is the same. Format: draft-ietf-opsawg-pcap. One loop without a call per
 packet, because its speed is our speed: `struct` packs a million packets per CPU-second, a library's blocks 43,000.
+
+Our uploaded tcpdump writes a pcap header and then the enhanced packet blocks of pcapng: checked and passed on, which
+is three times as fast again. They are told from records by the first word: a record of the year 1970 is none.
 """
 
 from __future__ import annotations
@@ -22,8 +25,15 @@ HEADER = 24  # bytes of the file header
 RECORD = 16  # bytes before each packet
 LARGEST = 262144  # bytes of one packet: libpcap's MAXIMUM_SNAPLEN, and what the host accepts
 _TEXT_LIMIT = 4096  # bytes kept of a first answer that is no capture
-_EPB = struct.Struct("<IIIIIII")  # type, total length, interface, time high, time low, captured, original
-_END = [struct.Struct("<" + "x" * pad + "I") for pad in range(4)]
+# An enhanced packet block: type 6, total length, interface, time high, time low, captured, original, then the data,
+# padding, the total length again. One packet's end and the next one's beginning are packed in one call, by padding.
+_EPB = struct.Struct("<IIIIIII")
+_BETWEEN = tuple(struct.Struct("<" + "x" * pad + "IIIIIIII").pack for pad in range(4))
+_BLOCK = struct.Struct("<II12xI").unpack_from  # type, total length, captured
+_BLOCK_TYPE = b"\x06\0\0\0"
+_PADS = (0, 1, 2, 3)
+OVERHEAD = 32  # bytes of an enhanced packet block without options, beside the padded data
+_END = tuple(struct.Struct("<" + "x" * pad + "I").pack for pad in range(4))
 
 
 class NotCaptureError(Exception):
@@ -51,6 +61,7 @@ class Reader:
         self._limit = limit
         self._octet_limit = octets
         self._rest = b""
+        self._in_blocks: bool | None = None
         self.header: Header | None = None
         self.packets = 0
         self.octets = 0
@@ -60,17 +71,21 @@ class Reader:
         """Whole records of all fed so far, converted. The file header comes out only in pass-through mode (as the
         first bytes); for pcapng the caller writes the section from `header`. NotCaptureError.
         """
-        buffer = self._rest + bytes(data)
+        buffer = memoryview(self._rest + data if self._rest else data)
         prefix = b""
         if self.header is None:
-            if not self._looks_right(buffer) or len(buffer) < HEADER:
-                self._rest = buffer
+            if not self._looks_right(bytes(buffer[:_TEXT_LIMIT])) or len(buffer) < HEADER:
+                self._rest = bytes(buffer)
                 return b""
-            self.header = self._parse(buffer)
-            prefix = b"" if self._pcapng else buffer[:HEADER]
+            self.header = self._parse(bytes(buffer[:HEADER]))
+            prefix = b"" if self._pcapng else bytes(buffer[:HEADER])
             buffer = buffer[HEADER:]
         if self.full:
             return prefix
+        if self._in_blocks is None and len(buffer) >= RECORD:
+            self._in_blocks = self._pcapng and buffer[:4] == _BLOCK_TYPE
+        if self._in_blocks:
+            return prefix + self._passed(buffer)
         return prefix + (self._blocks(buffer) if self._pcapng else self._records(buffer))
 
     def end(self) -> None:
@@ -90,58 +105,102 @@ class Reader:
         # The upper bits of the link type say how long the frame check sequence is (section 4 of the draft).
         return Header(order, digits, snaplen, link & 0xFFFF)
 
-    def _blocks(self, buffer: bytes) -> bytes:
+    def _blocks(self, buffer: memoryview) -> bytes:
+        """The hot loop: one unpack, one pack and one slice for each packet, no call and no attribute."""
         assert self.header is not None
         unpack = struct.Struct(self.header.order + "IIII").unpack_from
         scale = 10**self.header.digits
-        pack, interface = _EPB.pack, self._interface
-        out: list[bytes] = []
-        position, size = 0, len(buffer)
+        interface, limited = self._interface, bool(self._limit or self._octet_limit)
+        out: list[bytes | memoryview] = []
+        append = out.append
+        position, packets, octets, size = 0, 0, 0, len(buffer)
+        total, pad = 0, 0
         while size - position >= RECORD:
             seconds, fraction, captured, original = unpack(buffer, position)
-            end = position + RECORD + captured
-            if captured > LARGEST:
-                raise NotCaptureError(f"a packet of {captured} bytes")
+            start = position + RECORD
+            end = start + captured
             if end > size:
+                if captured > LARGEST:
+                    raise NotCaptureError(f"a packet of {captured} bytes")
                 break
             time = seconds * scale + fraction
+            before, pad_before = total, pad
             pad = -captured & 3
             total = 32 + captured + pad
-            out += (
-                pack(6, total, interface, time >> 32, time & 0xFFFFFFFF, captured, original),
-                buffer[position + RECORD : end],
-                _END[pad].pack(total),
-            )
+            if packets:
+                append(
+                    _BETWEEN[pad_before](before, 6, total, interface, time >> 32, time & 0xFFFFFFFF, captured, original)
+                )
+            else:
+                append(_EPB.pack(6, total, interface, time >> 32, time & 0xFFFFFFFF, captured, original))
+            append(buffer[start:end])
             position = end
-            self.packets += 1
-            self.octets += captured
-            if self._reached():
+            packets += 1
+            octets += captured
+            if limited and self._reached(packets, octets):
                 break
-        self._rest = buffer[position:]
+        if packets:
+            append(_END[pad](total))
+        self._count(packets, octets, buffer[position:])
         return b"".join(out)
 
-    def _records(self, buffer: bytes) -> bytes:
+    def _passed(self, buffer: memoryview) -> bytes:
+        """Enhanced packet blocks of interface 0, as they came. Anything else is damage."""
+        unpack, limited = _BLOCK, bool(self._limit or self._octet_limit)
+        position, packets, octets, size = 0, 0, 0, len(buffer)
+        while size - position >= OVERHEAD:
+            kind, total, captured = unpack(buffer, position)
+            end = position + total
+            if kind != 6 or total - captured - OVERHEAD not in _PADS or total & 3 or captured > LARGEST:
+                raise NotCaptureError(f"a block of type {kind} with {total} bytes")
+            if end > size:
+                break
+            position = end
+            packets += 1
+            octets += captured
+            if limited and self._reached(packets, octets):
+                break
+        self._count(packets, octets, buffer[position:])
+        passed = bytes(buffer[:position])
+        return self._renumbered(passed) if self._interface else passed
+
+    def _renumbered(self, blocks: bytes) -> bytes:
+        """For a source that is not the file's first."""
+        out, position = bytearray(blocks), 0
+        while position < len(out):
+            struct.pack_into("<I", out, position + 8, self._interface)
+            position += struct.unpack_from("<I", out, position + 4)[0]
+        return bytes(out)
+
+    def _records(self, buffer: memoryview) -> bytes:
         assert self.header is not None
         unpack = struct.Struct(self.header.order + "I").unpack_from
-        position, size = 0, len(buffer)
+        limited = bool(self._limit or self._octet_limit)
+        position, packets, octets, size = 0, 0, 0, len(buffer)
         while size - position >= RECORD:
             (captured,) = unpack(buffer, position + 8)
-            if captured > LARGEST:
-                raise NotCaptureError(f"a packet of {captured} bytes")
-            if position + RECORD + captured > size:
+            end = position + RECORD + captured
+            if end > size:
+                if captured > LARGEST:
+                    raise NotCaptureError(f"a packet of {captured} bytes")
                 break
-            position += RECORD + captured
-            self.packets += 1
-            self.octets += captured
-            if self._reached():
+            position = end
+            packets += 1
+            octets += captured
+            if limited and self._reached(packets, octets):
                 break
-        self._rest = buffer[position:]
-        return buffer[:position]
+        self._count(packets, octets, buffer[position:])
+        return bytes(buffer[:position])
 
-    def _reached(self) -> bool:
-        packets = bool(self._limit) and self.packets >= self._limit
-        octets = bool(self._octet_limit) and self.octets >= self._octet_limit
-        self.full = packets or octets
+    def _count(self, packets: int, octets: int, rest: memoryview) -> None:
+        self.packets += packets
+        self.octets += octets
+        self._rest = bytes(rest)
+
+    def _reached(self, packets: int, octets: int) -> bool:
+        enough = bool(self._limit) and self.packets + packets >= self._limit
+        much = bool(self._octet_limit) and self.octets + octets >= self._octet_limit
+        self.full = enough or much
         return self.full
 
 

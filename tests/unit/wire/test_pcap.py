@@ -127,3 +127,43 @@ def test_the_check_sequence_bits_are_no_link_type() -> None:
     reader.feed(pcap([], link=1 | 0xF4000000))
     assert reader.header is not None
     assert reader.header.link_type == 1
+
+
+def enhanced(packets: list[Packet], interface: int = 0) -> bytes:
+    """What our tcpdump writes behind the header (payload/block_loop.h)."""
+    out = b""
+    for seconds, fraction, data, original in packets:
+        ticks, pad = seconds * 1_000_000 + fraction, -len(data) & 3
+        total = 32 + len(data) + pad
+        out += struct.pack("<IIIIIII", 6, total, interface, ticks >> 32, ticks & 0xFFFFFFFF, len(data), original)
+        out += data + bytes(pad) + struct.pack("<I", total)
+    return out
+
+
+@given(packets_, st.lists(st.integers(0, 1500), max_size=10), st.integers(0, 3))
+@settings(max_examples=200)
+def test_blocks_of_our_tcpdump_pass_in_any_cutting(packets: list[Packet], cuts: list[int], number: int) -> None:
+    reader = Reader(pcapng=True, interface=number)
+    assert feed(reader, pcap([]) + enhanced(packets), cuts) == enhanced(packets, number)
+    assert reader.packets == len(packets)
+    assert reader.octets == sum(len(p[2]) for p in packets)
+
+
+@given(packets_.filter(lambda some: all(p[0] != 6 for p in some)))
+def test_records_and_blocks_come_to_the_same(packets: list[Packet]) -> None:
+    assert Reader(pcapng=True).feed(pcap(packets)) == Reader(pcapng=True).feed(pcap([]) + enhanced(packets))
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        struct.pack("<II", 5, 32) + bytes(24),
+        struct.pack("<II", 6, 28) + bytes(24),
+        struct.pack("<IIIIIII", 6, 40, 0, 0, 0, 100, 100) + bytes(12),
+        struct.pack("<IIIIIII", 6, 0xFFFFFFFC, 0, 0, 0, 0xFFFFFFDC, 0) + bytes(4),
+    ],
+)
+def test_a_damaged_block_ends_the_capture(block: bytes) -> None:
+    good = enhanced([(1, 2, b"abc", 3)])
+    with pytest.raises(NotCaptureError, match="a block of type"):
+        Reader(pcapng=True).feed(pcap([]) + good + block)
