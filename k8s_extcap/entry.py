@@ -60,8 +60,10 @@ def _list(call: Invocation) -> str:
         return sentences.extcap()
     header, answer = catalog.load()
     now = catalog.stamp()
-    if host_program.wants_fresh and catalog.stale(header, now) and _refresh(now) and header is None:
-        answer = _first_answer()
+    if host_program.wants_fresh and catalog.stale(header, now):
+        started = _refresh(now)
+        if started and header is None and not host_program.only:  # what is named needs no catalog
+            answer = _first_answer()
     if header is not None and host_program.kind:
         _remember_whom(header.context)
     listed = answer or sentences.extcap() + sentences.interface("k8s-browse", sentences.BROWSE)
