@@ -1,0 +1,105 @@
+"""python -m testbed.matrix [run [PART...] [--only TEXT] [--again | --missing] | report]"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from testbed.cluster.bed import default_bed
+from testbed.cluster.errors import BedError
+from testbed.cluster.lock import only_one
+from testbed.matrix import idle, kill, methods, report, results, stops, versions
+from testbed.matrix.pods import PREFIX
+from testbed.matrix.results import Cell, Outcome, Result
+from testbed.matrix.site import Site, site
+
+PARTS = {part.NAME: part for part in (methods, idle, stops, kill, versions)}
+
+
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m testbed.matrix",
+        description="What is larger than script/test, on the real cluster, cell by cell; see docs/reliability.md.",
+    )
+    parser.add_argument("--file", type=Path, default=results.default_file(), help="the results, as JSON lines")
+    commands = parser.add_subparsers(dest="command")
+    run = commands.add_parser("run", help="run the cells that have no result for this commit, then write the reports")
+    run.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; default: all")
+    run.add_argument("--only", action="append", default=[], metavar="TEXT", help="cells with TEXT in their name")
+    run.add_argument("--again", action="store_true", help="also those that have a result for this commit")
+    run.add_argument("--missing", action="store_true", help="only those that have no result of any commit")
+    commands.add_parser("report", help="write docs/compatibility.md and docs/reliability.md from the results")
+    chosen = parser.parse_args(argv)
+    if chosen.command is None:
+        chosen = parser.parse_args([*(sys.argv[1:] if argv is None else argv), "run"])
+    for part in getattr(chosen, "parts", ()):
+        if part not in PARTS:
+            parser.error(f"there is no part {part!r}: {', '.join(PARTS)}")
+    return chosen
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One run at a time in one space: two would find each other's captures and call them leftovers."""
+    with only_one(results.default_file().with_name(f"{PREFIX}.lock"), wait=1):
+        yield
+
+
+def run(options: argparse.Namespace) -> int:
+    commit = results.commit()
+    known = [r for r in results.read(options.file) if options.missing or r.commit == commit]
+    done = {r.key for r in known if r.verdict != "not run"} if not options.again else set()
+    failed = 0
+    with alone(), site(default_bed()) as place:
+        for name in options.parts or PARTS:
+            for cell in PARTS[name].cells(place):
+                key = results.key(name, cell.what)
+                if key in done or not all(text in key for text in options.only):
+                    continue
+                result = one(place, name, cell, commit)
+                results.append(options.file, result)
+                failed += result.verdict == "failed"
+                print(f"{result.verdict:8} {result.seconds:6.1f} s  {key}  {result.sentence[:150]}", flush=True)
+    return failed
+
+
+def one(place: Site, part: str, cell: Cell, commit: str) -> Result:
+    began = time.monotonic()
+    try:
+        outcome = cell.run()
+    except Exception as error:  # one cell must not end the run; what went wrong is its result
+        outcome = Outcome("failed", f"the matrix itself: {type(error).__name__}: {error}"[:400])
+    node = cell.what.get("node", "")
+    versions = {"kubernetes": cell.what.get("kubernetes", place.kubernetes)}
+    if node and "kubernetes" not in cell.what:
+        versions |= {"kubelet": place.kubelet(node), "runtime": place.runtime(node)}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    seconds = round(time.monotonic() - began, 1)
+    figures = dict(outcome.figures)
+    return Result(part, dict(cell.what), outcome.verdict, outcome.sentence, seconds, commit, now, versions, figures)
+
+
+def main() -> int:
+    options = arguments()
+    # A shell starts what is behind `&` with SIGINT ignored; both signals end the run and clear its namespaces.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        failed = run(options) if options.command == "run" else 0
+        report.write(results.latest(results.read(options.file)))
+    except BedError as error:
+        print(f"matrix: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("matrix: interrupted; the same command goes on where this one was", file=sys.stderr)
+        return 130
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

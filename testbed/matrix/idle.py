@@ -1,0 +1,57 @@
+"""Part `idle`: a node's capture without a filter must not carry itself: its own stream crosses that very node."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+
+from testbed.matrix import product
+from testbed.matrix.pods import NODES
+from testbed.matrix.results import Cell, Figure, Outcome
+from testbed.matrix.site import Site
+
+NAME = "idle"
+SECONDS = 30
+CEILING = 100_000  # bytes per second: the promise of the issue
+DEFAULT, VETH = "(default)", "(a pod's host end)"
+CHOICES = (DEFAULT, "eth0", VETH, "lo", "any")
+
+
+def cells(site: Site) -> Iterator[Cell]:
+    for node in NODES:
+        for choice in CHOICES:
+            yield Cell({"node": node, "interface": choice}, partial(_idle, site, node, choice))
+
+
+def _idle(site: Site, node: str, choice: str) -> Outcome:
+    nic = {DEFAULT: "", VETH: _veth(site, node)}.get(choice, choice)
+    home = product.home(site, "idle")
+    options = ("--nic", nic) if nic else ()
+    # The ceiling of the rate would hide a loop: it is raised.
+    ended = product.capture(site, home, f"node/{node}", "--limit-time", f"{SECONDS}s", "--limit-rate", "none", *options)
+    file = home / "capture.pcapng"
+    size = file.stat().st_size if file.exists() else 0
+    outcome = ended.outcome(wanted=0)
+    rate = size // SECONDS
+    figures: dict[str, Figure] = {
+        "bytes_per_second": rate,
+        "packets": ended.packets,
+        "interface": nic or _chosen(ended.said),
+    }
+    if outcome.verdict == "works" and rate >= CEILING:
+        return Outcome("failed", f"{rate} bytes per second, the limit is {CEILING}", figures)
+    return Outcome(outcome.verdict, outcome.sentence, figures)
+
+
+def _chosen(said: str) -> str:
+    return next((w.strip(".,;:'") for w in said.split() if w.strip(".,;:'") in ("eth0", "cni0")), "")
+
+
+def _veth(site: Site, node: str) -> str:
+    """The host end of some pod's cable, from the node's own /sys: a name like veth1a2b3c4d."""
+    netns = site.bed.node(int(node[1:])).netns
+    words = ["nsenter", f"--net={netns}", "ip", "-o", "link", "show", "type", "veth"]
+    lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    names = [line.split()[1].partition("@")[0].rstrip(":") for line in lines]
+    return next(name for name in names if name.startswith("veth"))

@@ -1,0 +1,121 @@
+"""docs/reliability.md: ends that went badly and what stayed; stops and what was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from testbed.matrix import stops
+from testbed.matrix.results import Result
+from testbed.matrix.table import MADE, failures, names, number, origin, select, table
+
+
+def page(results: Sequence[Result]) -> str:
+    kills, halts, idle = (select(results, part) for part in ("kill", "stops", "idle"))
+    lines = [
+        "# Reliability",
+        "",
+        MADE,
+        "",
+        "What stays when a capture ends badly, and what is lost when it ends well: measured on the real cluster of the",
+        "test bed, with a search that shares no code with the product and its clean-up. It looks for processes in the",
+        "pod and in its network namespace, files in every folder of its containers that an upload may take, Jobs and",
+        "pods with our label, journals and processes on this machine.",
+        "",
+        "## Killed",
+        "",
+        origin(kills),
+        "",
+    ]
+    lines += _kills(kills)
+    lines += ["### What stayed", "", *failures(kills), "## Stopped", "", origin(halts), "", *_stops(halts)]
+    lines += ["### Failed stops", "", *failures(halts), "## A node's own stream", "", origin(idle), "", *_idle(idle)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _kills(part: Sequence[Result]) -> list[str]:
+    head = ("blow", "method", "cells", "something was there", "gone after, at most", "who cleared up", "left")
+    rows = []
+    for blow in names(part, "blow"):
+        for method in names(select(part, "kill", blow=blow), "method"):
+            found = select(part, "kill", blow=blow, method=method)
+            rows.append([blow, method, *_summary(found)])
+    lines = [
+        "*Something was there*: the number of cells in which the search found something of ours directly after the",
+        "blow; the other blows fell before anything was done. *Gone after*: seconds from the blow until a search found",
+        "nothing at all (a capture that was stopped or lost its network: nothing in the pod).",
+        "",
+        *table(head, rows),
+    ]
+    moments = select(part, "kill", blow="SIGKILL of the capture")
+    if moments:
+        lines += ["### SIGKILL at each moment", "", "In percent of the time from the start to the first packets.", ""]
+        lines += table(("method", "moment", "seconds", "there", "gone after"), [
+            [r.what["method"], r.what["moment"], f"{number(r, 'delay'):.1f}", str(r.figures.get("there", "")),
+             f"{number(r, 'gone_after'):.1f} s"]
+            for r in moments if r.figures.get("there")
+        ])  # fmt: skip
+    said = list(dict.fromkeys(f"- {r.what['blow']}, {r.what['method']}: {r.sentence}" for r in part
+                              if r.verdict == "works" and r.sentence.endswith(")")))  # fmt: skip
+    return [*lines, *(["What the client says at its end:", "", *said, ""] if said else [])]
+
+
+def _summary(found: Sequence[Result]) -> list[str]:
+    ran = [r for r in found if r.verdict != "not run"]
+    if not ran:
+        return ["0", "", "", "", f"not run ({found[-1].sentence})"]
+    there = sum(bool(r.figures.get("there")) for r in ran)
+    slowest = max(number(r, "gone_after") for r in ran)
+    left = sum(r.verdict == "failed" for r in ran)
+    who = ", ".join(dict.fromkeys(str(r.figures["by"]) for r in ran if r.figures.get("by")))
+    more = max((number(r, "rest_after_thaw") for r in ran), default=0)
+    later = max((number(r, "objects_after") for r in ran), default=0)
+    gone = f"{slowest:.1f} s"
+    gone += f", the rest {more:.0f} s after the network is back" if more > 1 else ""
+    gone += f", objects {later:.0f} s" if later > slowest + 1 else ""
+    return [str(len(ran)), str(there), gone, who, f"**{left} failed**" if left else "nothing"]
+
+
+def _stops(part: Sequence[Result]) -> list[str]:
+    head = ("stop", "method", "stops", "packets sent", "missing", "failed")
+    rows = []
+    hows = [how for how in (*stops.ROUNDS, *names(part, "how")) if how != stops.TSHARK]
+    for how in dict.fromkeys(hows):
+        for method in stops.BLOCK:
+            found = [r for r in select(part, "stops", how=how, method=method) if r.verdict != "not run"]
+            sums = [sum(int(number(r, name)) for r in found) for name in ("sent", "missing")]
+            failed = sum(r.verdict == "failed" for r in found)
+            rows.append(
+                [how, method, str(len(found)) if found else "not run (no result)", *map(str, sums), str(failed)]
+            )
+    lines = [
+        f"Numbered packets, {stops.RATE:,} a second from inside the pod; the stop comes directly behind the last one.",
+        "No packet that was sent before the stop may be missing, doubled or out of order.",
+        "",
+        *table(head, rows),
+        "Ctrl+C of tshark is another thing: tshark and dumpcap close their side before anybody else can act. The",
+        "sender goes on, and the loss is what was sent between the last packet in the file and the signal. Allowed is",
+        "what tcpdump may hold back, one block: 100 ms for a resident one, 10 ms for ours.",
+        "",
+    ]
+    ours = [[r.what["method"], r.what["node"], r.what["round"], str(r.figures.get("captured", "")),
+             str(r.figures.get("lost_at_end", "")), str(r.figures.get("allowed", "")), r.verdict]
+            for r in select(part, "stops", how=stops.TSHARK)]  # fmt: skip
+    columns = ("method", "node", "round", "captured", "lost", "allowed", "")
+    return [*lines, *(table(columns, ours) if ours else ["not run (no result)", ""])]
+
+
+def _idle(part: Sequence[Result]) -> list[str]:
+    lines = [
+        "A node captured for 30 s without a user's filter and without a ceiling of the rate: the capture's own stream",
+        "crosses that node, and must not be captured itself. Below 100,000 bytes a second, with the pods' own traffic.",
+        "",
+    ]
+    rows = [[r.what["node"], r.what["interface"], str(r.figures.get("interface", "")),
+             f"{int(number(r, 'bytes_per_second')):,}" if r.verdict != "refused" else "", _said(r)]
+            for r in part]  # fmt: skip
+    head = ("node", "asked for", "interface", "bytes/s", "")
+    return [*lines, *(table(head, rows) if rows else ["not run (no result)", ""])]
+
+
+def _said(result: Result) -> str:
+    return result.verdict + (f": {result.sentence}" if result.sentence else "")
