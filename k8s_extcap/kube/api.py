@@ -16,8 +16,10 @@ from urllib.parse import urlencode
 import msgspec
 import urllib3
 
-from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError
-from k8s_extcap.model.objects import ListMeta, Status
+from k8s_extcap.kube.refused import refusal
+from k8s_extcap.kube.unreached import unreached
+from k8s_extcap.model.errors import ConnectError, ExtcapError, RefusedError
+from k8s_extcap.model.objects import ListMeta
 from k8s_extcap.model.plan import Tri
 
 _log = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ Params = dict[str, str | int | bool]
 STRATEGIC = "application/strategic-merge-patch+json"
 PAGE = 500  # objects of one list request, client-go's own page size
 TRIES = 3  # of a request the server asked us to repeat (429, 503, 504)
+RESTARTS = 3  # of a list whose continuation expired: each page has minutes, so a second time is rare
 PATIENCE = 10.0  # seconds: the longest Retry-After that is waited for
 
 
@@ -51,23 +54,27 @@ class Api:
         return decode(self.get(path, params), kind, path)
 
     def pages(self, path: str, kind: type[T], params: Params | None = None, limit: int = PAGE) -> Iterator[T]:
-        """The pages of a list. A continuation that expired (410) goes on with an inconsistent list, as the server
-        offers in that answer, or begins again without what was given already.
+        """The pages of a list, each object once. A continuation that expired (410) goes on with the inconsistent list
+        that the server offers in that answer, or begins again after what was given already.
         """
-        token = ""
+        token, last, expired = "", "", 0
         while True:
             page: Params = {**(params or {}), "limit": limit}
             if token:
                 page["continue"] = token
             try:
-                result = self.get_as(path, kind, page)
+                result: Any = self.get_as(path, kind, page)
             except RefusedError as error:
-                if error.status != 410 or not token:
+                expired += 1
+                if error.status != 410 or not token or expired > RESTARTS:
                     raise
-                token = ""
+                token = error.continue_
                 continue
+            if expired:
+                result = msgspec.structs.replace(result, items=tuple(i for i in result.items if _key(i) > last))
+            last = max((last, *(_key(item) for item in result.items[-1:])))
             yield result
-            meta: ListMeta = result.metadata  # type: ignore[attr-defined]
+            meta: ListMeta = result.metadata
             token = meta.continue_
             if not token:
                 return
@@ -162,6 +169,11 @@ class Api:
         return answer
 
 
+def _key(item: Any) -> str:
+    """What the server orders a list by: the storage's key."""
+    return f"{item.metadata.namespace}/{item.metadata.name}"
+
+
 class _Allowed(msgspec.Struct, frozen=True):
     allowed: bool = False
 
@@ -196,73 +208,11 @@ def _pause(answer: urllib3.response.BaseHTTPResponse, method: str) -> float | No
 
 
 def _refuse(answer: urllib3.response.BaseHTTPResponse, method: str, path: str, server: str) -> NoReturn:
-    error = refusal(answer.status, answer.data, f"{method} {path}", server)
     after = answer.headers.get("Retry-After", "")
-    if isinstance(error, RefusedError) and after.isdigit():
-        error.retry_after = float(after)
-    raise error
-
-
-def refusal(status: int, data: bytes, what: str, server: str) -> ExtcapError:
-    """The error for an answer of 400 or more; the server's words are kept verbatim."""
-    try:
-        said = msgspec.json.decode(data, type=Status)
-    except msgspec.DecodeError:
-        said = Status()
-    if status == 401:
-        return CredentialError(
-            f"The cluster at {server} does not accept these credentials (401 {said.message or 'Unauthorized'}). They "
-            "may have expired: log in again, then try once more."
-        )
-    if not said.message:
-        text = _plain(data) or "nothing"
-        return RefusedError(
-            f"{what} was answered with HTTP {status}, not by the API server's own words: '{text}'. A proxy or gateway "
-            f"before {server} may stand between.",
-            status=status,
-            reason="",
-            server_text=text,
-        )
-    sentence = said.message if said.message.endswith((".", "!")) else f"{said.message}."
-    return RefusedError(f"The cluster refused: {sentence}", status=status, reason=said.reason, server_text=said.message)
-
-
-def _plain(data: bytes) -> str:
-    """Readable words of an answer that may be HTML: what stands between its tags, at most 120 characters."""
-    words, inside = [], False
-    for char in data[:4000].decode(errors="replace"):
-        if char in "<>":
-            inside = char == "<"
-            words.append(" ")
-        elif not inside:
-            words.append(char)
-    return " ".join("".join(words).split())[:120]
-
-
-def unreached(server: str, error: BaseException) -> str:
-    """Why the API server was not reached, as a sentence that says what to do. Shared with the exec stream."""
-    text = f"{type(error).__name__} {error}"
-    cause: BaseException | None = error
-    while cause is not None:
-        text += f" {type(cause).__name__} {cause}"
-        cause = cause.__cause__ or cause.__context__
-    if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
-        reason = text.partition("certificate verify failed:")[2].partition("(")[0].strip() or "not trusted"
-        return (
-            f"The certificate of {server} was not accepted: {reason}. Is the kubeconfig's certificate authority that "
-            "of this cluster, or does a proxy open the connection?"
-        )
-    if "ProxyError" in text or "proxy" in text.lower():
-        return f"The proxy to {server} did not connect ({_core(error)}). Check HTTPS_PROXY, NO_PROXY and proxy-url."
-    if "Name or service not known" in text or "NameResolution" in text or "nodename nor servname" in text:
-        return f"The name of the API server {server} cannot be resolved. Is the VPN up, is the context the right one?"
-    if "refused" in text:
-        return f"Nobody listens at {server} (connection refused). Is the cluster running, is the context the right one?"
-    if "imeout" in text or "timed out" in text:
-        return f"The API server {server} did not answer in time. Is the network or VPN up? 'kubectl version' tells."
-    return f"The API server {server} was not reached: {_core(error)}."
-
-
-def _core(error: BaseException) -> str:
-    inner = getattr(error, "reason", None) or error
-    return str(inner).rpartition(": ")[2][:160] or type(error).__name__
+    raise refusal(
+        answer.status,
+        answer.data,
+        f"{method} {path.partition('?')[0]}",
+        server,
+        float(after) if after.isdigit() else 0.0,
+    )

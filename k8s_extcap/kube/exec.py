@@ -20,9 +20,10 @@ from urllib.parse import urlencode
 
 import picows
 
-from k8s_extcap.kube.api import refusal, unreached
+from k8s_extcap.kube import refused
 from k8s_extcap.kube.connect import Session
-from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, RemoteError, TargetError
+from k8s_extcap.kube.unreached import unreached
+from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, RemoteError
 from k8s_extcap.wire import channels
 from k8s_extcap.wire.channels import Channels, Exit
 
@@ -32,7 +33,11 @@ PING = 5.0  # seconds; half of TCP_USER_TIMEOUT, far below the 60 s of impatient
 FROZEN = 15.0  # seconds without any frame although pings were sent: three of them unanswered
 USER_TIMEOUT = 10_000  # ms: bytes unacknowledged so long mean that the peer is gone (Linux)
 URL_LIMIT = 4096  # bytes of the request line: it passes proxies and stands in audit logs
+READ = 131072  # bytes of one read: what a TLS connection brings at 30 MB/s; the default of 16 KiB costs a third more
 CHUNK = 65536  # bytes of one stdin message while uploading; 32-128 KiB cost the same
+
+
+CLOSE, PONG, CONTINUATION = picows.WSMsgType.CLOSE, picows.WSMsgType.PONG, picows.WSMsgType.CONTINUATION
 
 
 class Handler(Protocol):
@@ -68,6 +73,11 @@ class ExecStream(picows.WSListener):
         self.failure: BaseException | None = None
 
     @property
+    def connected(self) -> bool:
+        """Whether the handshake succeeded, though the connection may be gone again."""
+        return self._transport is not None
+
+    @property
     def exit(self) -> Exit | None:
         return self._channels.exit
 
@@ -85,20 +95,16 @@ class ExecStream(picows.WSListener):
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind = frame.msg_type
-        if kind is picows.WSMsgType.CLOSE:
-            self._heard = time.monotonic()
-            transport.send_close(frame.get_close_code())
-            transport.disconnect()
-            return
-        if kind is picows.WSMsgType.PONG:
-            self._heard = time.monotonic()
-            return
-        channel, data = self._channels.receive(
-            frame.get_payload_as_memoryview(), continued=kind is picows.WSMsgType.CONTINUATION
-        )
         last = frame.last_in_buffer
         if last:
             self._heard = time.monotonic()
+        if kind is CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+            return
+        if kind is PONG:
+            return
+        channel, data = self._channels.receive(frame.get_payload_as_memoryview(), kind is CONTINUATION)
         try:
             if channel == channels.STDOUT:
                 self._handler.stdout(data, last)
@@ -190,6 +196,7 @@ async def open_exec(session: Session, command: Command, handler: Handler, *, std
             websocket_handshake_timeout=session.timeout,
             extra_headers=headers,
             max_redirects=0,
+            read_buffer_init_size=READ,
             proxy=session.proxy or None,
             **extra,
         )
@@ -197,68 +204,39 @@ async def open_exec(session: Session, command: Command, handler: Handler, *, std
         raise await asyncio.to_thread(_refused, session, command, path, error) from error
     except (TimeoutError, OSError, Exception) as error:  # the proxies' libraries have trees of their own
         raise ConnectError(unreached(session.server, error)) from error
+    if not stream.connected:
+        # The library takes a connection that ends before the answer for an established one.
+        raise ConnectError(refused.broken_off(session.server, "no answer"))
     return stream
 
 
 def _refused(session: Session, command: Command, path: str, error: picows.WSHandshakeError) -> ExtcapError:
     """The whole refusal: the library keeps only what had arrived of its body, so the request is repeated plainly."""
     status = error.response.status.value if error.response else 0
-    body = error.raw_body or b""
+    body, pod = error.raw_body or b"", f"{command.namespace}/{command.pod}"
     if not status:
-        return ConnectError(f"The API server {session.server} broke off the exec handshake: {error}.")
+        return ConnectError(refused.broken_off(session.server, str(error)))
     try:
         session.api.get(path)
     except RefusedError as told:
         if told.status == status and told.server_text:
-            body = b""
-            return explain(told, command)
+            return refused.explain(told, pod, command.container)
     except ExtcapError as told:
         if isinstance(told, CredentialError):
             return told
         _log.info("the refusal could not be asked for again: %s", told)
     text = body.partition(b"\r\n")[2].rpartition(b"\r\n0")[0] if _chunked(error) else body
-    told_now = refusal(status, text, "exec", session.server)
-    return explain(told_now, command) if isinstance(told_now, RefusedError) else told_now
+    told_now = refused.refusal(status, text, "exec", session.server)
+    if not isinstance(told_now, RefusedError):
+        return told_now
+    # The plain request passes where only the right to upgrade is missing, and the words of that refusal may be cut.
+    if status == 403 and session.api.may("create", "pods", namespace=command.namespace, subresource="exec") is False:
+        return refused.no_create(told_now, pod)
+    return refused.explain(told_now, pod, command.container)
 
 
 def _chunked(error: picows.WSHandshakeError) -> bool:
     return error.response is not None and "chunked" in str(error.response.headers.get("Transfer-Encoding", ""))
-
-
-def explain(told: RefusedError, command: Command) -> ExtcapError:
-    """A refused exec in the words of the one who wants packets; the server's words inside, verbatim."""
-    pod, text = f"{command.namespace}/{command.pod}", told.server_text
-    if told.status == 404:
-        return TargetError(
-            f"There is no pod {pod} (any more): {text}. Refresh the interface list (F5), or name another."
-        )
-    if told.status == 400 and "is not valid for pod" in text:
-        return TargetError(f"Pod {pod} has no container '{command.container}': {text}.")
-    if told.status == 400 and "does not have a host assigned" in text:
-        return TargetError(f"Pod {pod} is not scheduled on a node yet. Its events say why: 'kubectl describe pod'.")
-    if told.status == 500 and ("container not found" in text or text in ("", "nothing")):
-        named = f"Container '{command.container}'" if command.container else "The container"
-        said = f" ({text})" if "found" in text else ""
-        return TargetError(f"{named} of pod {pod} is not running{said}. 'kubectl get pod' shows its state.")
-    if told.status == 403 and (text.rstrip().endswith("is forbidden:") or not text or text == "nothing"):
-        return RefusedError(
-            f"The cluster does not let you exec into pod {pod}. An empty refusal means that the verb create on "
-            'pods/exec is missing (required since Kubernetes 1.35). Ask for: apiGroups [""], resources [pods/exec], '
-            "verbs [get, create].",
-            status=403,
-            reason=told.reason,
-            server_text=text,
-        )
-    if told.status == 403:
-        return RefusedError(
-            f"The cluster refused the exec into pod {pod}: {text}", status=403, reason=told.reason, server_text=text
-        )
-    return RefusedError(
-        f"The exec into pod {pod} was refused with HTTP {told.status}: {text}",
-        status=told.status,
-        reason=told.reason,
-        server_text=text,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from k8s_extcap.kube.asking import dry, may, unless_refused
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.kube.exec import Command, open_exec
 from k8s_extcap.methods import admission, beside, copy, ephemeral, helper, ladder, nsenter, probe, rights
-from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, clip
+from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, clip
 from k8s_extcap.model.objects import Node, Workload
 from k8s_extcap.model.plan import Binary, ContainerFacts, Facts, Target
 from k8s_extcap.model.request import CaptureRequest, footprint
@@ -35,13 +35,33 @@ async def gather(session: Session, request: CaptureRequest, target: Target) -> F
     """All facts that choosing a method for this target needs. What the larger footprints need is asked only when no
     smaller method would do. ConnectError, CredentialError.
     """
-    looks = asyncio.gather(*(look(session, request, target, name) for name in _candidates(target)))
+    names = _candidates(target)
+    looks = asyncio.gather(*(look(session, request, target, name) for name in names), return_exceptions=True)
     facts = await asyncio.to_thread(_cheap, session.api, target)
-    inside = {c.name: c for c in await looks}
+    inside = {}
+    for name, answer in zip(names, await looks, strict=True):
+        if isinstance(answer, RefusedError):
+            facts = _shut(request, target, facts, answer)
+            inside[name] = ContainerFacts(name, error=answer.sentence.rstrip("."))
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            inside[name] = answer
     facts = replace(facts, containers=inside, binaries=_binaries(), api_port=_port(session.server))
     if _enough(request, target, facts):
         return facts
     return await asyncio.to_thread(_dear, session.api, request, target, facts)
+
+
+def _shut(request: CaptureRequest, target: Target, facts: Facts, told: RefusedError) -> Facts:
+    """The cluster lets nobody exec into this pod now. That ends the capture with its words: a container added to the
+    pod could not be entered either, and stays for ever. Only a helper pod may do without.
+    """
+    if rights.missing(facts, rights.EXEC):
+        return facts
+    if told.status == 403 and request.helper.image and "nsenter" in ladder.candidates(request, target):
+        return replace(facts, may={**facts.may, rights.EXEC[-1]: False})
+    raise told
 
 
 def _binaries() -> dict[str, Binary]:
@@ -99,11 +119,13 @@ async def ask(session: Session, command: Command, text: bytes) -> tuple[str, str
 
 
 async def look(session: Session, request: CaptureRequest, target: Target, name: str) -> ContainerFacts:
-    """What one container can do. A refused exec is its fact, an unreachable API server everybody's error."""
+    """What one container can do. What is wrong with it is its fact; RefusedError, ConnectError and CredentialError are
+    about more than this container.
+    """
     command = Command(target.namespace, target.name, name, probe.command(request.upload_folder, request.tcpdump))
     try:
         out, err, message = await ask(session, command, probe.script())
-    except (ConnectError, CredentialError):
+    except (ConnectError, CredentialError, RefusedError):
         raise
     except ExtcapError as error:
         return ContainerFacts(name, error=error.sentence.rstrip("."))

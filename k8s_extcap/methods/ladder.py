@@ -12,7 +12,7 @@ from typing import Protocol
 
 from k8s_extcap.methods import copy, ephemeral, nsenter, resident, special, upload
 from k8s_extcap.methods.lookup import HOST_END
-from k8s_extcap.model.errors import MethodError, clip
+from k8s_extcap.model.errors import LIMIT, MethodError, clip
 from k8s_extcap.model.plan import Facts, Plan, Target, Verdict
 from k8s_extcap.model.request import METHODS, CaptureRequest, MethodName, footprint
 
@@ -115,10 +115,10 @@ def _none(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> M
         )
     asking = next((v for v in refused if v.ask), None) or next((v for v in verdicts if v.ask), None)
     if asking:
-        return MethodError(
-            f"No allowed method can capture {who}. Nearest is {asking.method}: {clip(asking.sentence, 160)}. It takes "
-            f"{asking.ask}."
-        )
+        head = f"No allowed method can capture {who}. Nearest is {asking.method}: "
+        tail = f". It takes {asking.ask}."
+        # The reason may be a policy's, which is to be read as it was written: it gets all the room there is.
+        return MethodError(head + clip(asking.sentence, max(_REASON, LIMIT - len(head) - len(tail))) + tail)
     return MethodError(
         f"No allowed method can capture {who}. "
         + " ".join(f"{v.method}: {clip(v.sentence, _REASON)}." for v in _distinct(refused))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from k8s_extcap.model.errors import RemoteError, UsageError, clip
+from k8s_extcap.model.errors import ExtcapError, RemoteError, UsageError, clip
 from k8s_extcap.model.request import CaptureRequest
 
 BLOCK_MS = 10  # our build's block timer
@@ -41,7 +41,8 @@ def line(request: CaptureRequest, program: str, *, mode: str, nic: str, buffer_k
     """How to run `program`. `drop_to_root`: Debian's build changes to a user that images lack; -Z root keeps it."""
     words = [program]
     if mode == "ours":
-        words += ["-U", "-U", "--block-timeout", str(BLOCK_MS)]
+        # Twice: one flush per block. Three times: packets as pcapng blocks, which we need not touch one by one.
+        words += ["-U", "-U", *(["-U"] if request.output == "pcapng" else []), "--block-timeout", str(BLOCK_MS)]
     elif mode == "print":
         words += ["-q", "-t", "-l", "--print", "-U"]
     else:
@@ -113,19 +114,30 @@ def noise(text: str) -> bool:
 _PERMISSION = "permission to perform this capture"
 
 
-def failure(said: str, code: int | None, where: str, request: CaptureRequest) -> RemoteError:
-    """What tcpdump's last words and exit code mean for the user. `said` comes from a pod: clipped, never trusted."""
+def failure(said: str, code: int | None, where: str, request: CaptureRequest) -> ExtcapError:
+    """What tcpdump's last words and exit code mean for the user. `said` comes from a pod: clipped, never trusted.
+
+    UsageError for what no other method would make better: a filter or an interface that was asked for.
+    """
     words = clip(said, 200)
     if "syntax error" in said or "can't parse filter" in said or "unknown host" in said or "unknown port" in said:
-        return RemoteError(f"The capture filter '{clip(request.filter, 80)}' is not valid in {where}: {words}")
+        return UsageError(
+            f"The capture filter '{clip(request.filter, 80)}' is not valid: {words}. Correct it; tcpdump said this in "
+            f"{where}."
+        )
     if _PERMISSION in said or ("Operation not permitted" in said and "socket" in said):
         return RemoteError(
             f"tcpdump may not capture in {where}: it lacks the capability NET_RAW ({words}). Choose the method "
             "ephemeral or nsenter, or 'auto' with a larger 'May use'."
         )
     if "No such device" in said or "doesn't exist" in said:
-        return RemoteError(
-            f"{where} has no network interface '{request.interface}' ({words}). Leave it empty to choose."
+        if not request.interface:
+            return RemoteError(
+                f"The network interface that was chosen in {where} is not there ({words}). Name one with --nic."
+            )
+        return UsageError(
+            f"--nic: {where} has no network interface '{clip(request.interface, 15)}' ({words}). Leave it empty to "
+            "choose, or press Reload beside it."
         )
     if "Couldn't change to" in said or "Couldn't find user" in said:
         return RemoteError(

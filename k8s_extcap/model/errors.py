@@ -8,7 +8,7 @@
      +- RefusedError      the API server answered no: permission, admission policy, quota
      +- TargetError       the pod, container or workload is not there, or cannot be captured
      +- MethodError       no way to capture is usable within what the user allowed
-     +- RemoteError       the far side failed: tcpdump, upload, filter, helper
+     +- RemoteError       the far side failed: tcpdump, upload, helper
      +- StreamError       the stream ended before the capture did
      +- OutputError       the FIFO or the file cannot be written
 
@@ -59,7 +59,7 @@ class ConnectError(ExtcapError):
 
 class RefusedError(ExtcapError):
     """`status` is the HTTP status, `reason` the Status reason (`Forbidden`, `NotFound`, …), `server_text` verbatim;
-    `retry_after` in seconds where the server asked for that pause, else 0.
+    `retry_after` in seconds where the server asked for that pause, else 0; `continue_`: where an expired list goes on.
     """
 
     exit_code = 6
@@ -72,8 +72,10 @@ class RefusedError(ExtcapError):
         reason: str = "",
         server_text: str = "",
         retry_after: float = 0.0,
+        continue_: str = "",
     ) -> None:
         super().__init__(sentence)
+        self.continue_ = continue_
         self.retry_after = retry_after
         self.status = status
         self.reason = reason

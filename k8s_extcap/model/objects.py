@@ -284,3 +284,4 @@ class Status(_Api, frozen=True):
     reason: str = ""
     code: int = 0
     details: StatusDetails | None = None
+    metadata: ListMeta = ListMeta()  # of a list that expired: where it may go on

@@ -140,7 +140,7 @@ def _one_of(api: Api, name: Name, container: str, patience: float | None) -> tup
             return chosen, sentence
         hopeful = any(about.hopeful(pod, container) for pod in candidates)
         if not hopeful or time.monotonic() >= deadline:
-            raise TargetError(sentence)
+            raise TargetError(f"{sentence} 'k8s-extcap list' shows what there is.")
         time.sleep(POLL)
 
 

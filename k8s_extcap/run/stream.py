@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from k8s_extcap import payload
 from k8s_extcap.kube.connect import Session
-from k8s_extcap.kube.exec import Command, ExecStream, open_exec
+from k8s_extcap.kube.exec import FROZEN, Command, ExecStream, open_exec
 from k8s_extcap.methods import guard, tcpdump
-from k8s_extcap.model.errors import ConnectError, ExtcapError, RemoteError, StreamError, clip
+from k8s_extcap.model.errors import ExtcapError, RemoteError, StreamError, clip
 from k8s_extcap.model.plan import ExecSpec, Target
 from k8s_extcap.model.request import CaptureRequest
 from k8s_extcap.run.pump import Pump
@@ -175,25 +175,39 @@ class RemoteStream:
                 f"The upload to {self._where} arrived damaged ({clip(self._bad, 80)}): its length or digest was wrong. "
                 "Try again; if it repeats, use the method ephemeral."
             )
+        if printed:
+            return self._no_capture(printed)
         if end is None and self._code is None:
             if stream.frozen:
                 return StreamError(
-                    f"The stream from {self._where} is frozen (no answer for 15 s): the network, a proxy or the node."
+                    f"The stream from {self._where} is frozen (no answer for {FROZEN:.0f} s). The network, a proxy or "
+                    "the node may hang; start the capture again when 'kubectl get nodes' answers."
                 )
             return StreamError(
                 f"The stream from {self._where} was cut after {self._pump.reader.packets} packets. The pod, its node "
                 "or a proxy may have gone; start the capture again."
             )
-        if printed and not self._words:
-            return RemoteError(f"{self._where} sent something that is no capture: '{clip(printed, 200)}'.")
         code = self._code if self._code is not None else (end.code if end else None)
         if code is None and end is not None:
             return started(self._where, end.message)
         if code == 0:
             return StreamError(
-                f"tcpdump in {self._where} ended by itself after {self._pump.reader.packets} packets. {said}"
+                f"tcpdump in {self._where} ended by itself after {self._pump.reader.packets} packets "
+                f"({clip(said, 160) or 'it said nothing'}). Start the capture again."
             )
         return tcpdump.failure(said, code, self._where, self._request)
+
+    def _no_capture(self, printed: str) -> ExtcapError:
+        """The stream was ended at bytes that cannot be: words instead of a capture, or damage within one."""
+        if self._pump.reader.header:
+            return StreamError(
+                f"The capture from {self._where} is damaged after {self._pump.reader.packets} packets ({printed}). "
+                "Start it again; if it repeats, use another method."
+            )
+        return RemoteError(
+            f"{self._where[0].upper()}{self._where[1:]} sent something that is no capture: '{clip(printed, 160)}'. "
+            "Its tcpdump may be another program; use the method upload or ephemeral."
+        )
 
 
 def _content(file: str) -> bytes:
@@ -212,5 +226,8 @@ def started(where: str, message: str) -> ExtcapError:
     if "permission denied" in message.lower():
         return RemoteError(f"The shell in {where} may not be started (permission denied). Use the method ephemeral.")
     if "not running" in message or "not found" in message:
-        return StreamError(f"The {where} stopped: {clip(message, 160)}")
-    return ConnectError(f"The node could not start a command in {where}: {clip(message, 220)}")
+        return StreamError(f"The {where} stopped: {clip(message, 160)}. Start the capture again when it runs.")
+    return RemoteError(
+        f"The node could not start a command in {where}: {clip(message, 180)}. 'kubectl describe node' may tell why; "
+        "try again, or another pod."
+    )

@@ -1,0 +1,133 @@
+"""Answers of 400 and more as errors: of a request, and of an exec in the words of the one who wants packets.
+
+The server's own words stay verbatim. docs/errors.md has every sentence and when it is said.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from k8s_extcap.model.errors import CredentialError, ExtcapError, RefusedError, TargetError
+from k8s_extcap.model.objects import Status
+
+
+def refusal(status: int, data: bytes, what: str, server: str, after: float = 0.0) -> ExtcapError:
+    """The error for an answer of 400 or more; the server's words are kept verbatim. `after`: its Retry-After."""
+    try:
+        said = msgspec.json.decode(data, type=Status)
+    except msgspec.DecodeError:
+        said = Status()
+    if status == 401:
+        return CredentialError(
+            f"The cluster at {server} does not accept these credentials (401 {said.message or 'Unauthorized'}). They "
+            "may have expired: log in again, then try once more."
+        )
+    return RefusedError(
+        _worded(status, said, what, server, after) if said.message else _foreign(status, data, what, server),
+        status=status,
+        reason=said.reason,
+        server_text=said.message or _plain(data),
+        retry_after=after,
+        continue_=said.metadata.continue_,
+    )
+
+
+def _worded(status: int, said: Status, what: str, server: str, after: float) -> str:
+    message = said.message.strip()
+    message += "" if message.endswith((".", "!", "?")) else "."
+    if status == 429 or status >= 500:
+        pause = f"after {after:.0f} s" if after else "in a moment"
+        return f"The cluster at {server} cannot answer {what} now (HTTP {status}): {message} Try again {pause}."
+    if status == 403 and " cannot " in message:
+        return f"The cluster refused: {message} Ask for that right, or use another context or namespace."
+    return f"The cluster refused: {message}" + (" Try again." if status in (409, 410) else "")
+
+
+def _foreign(status: int, data: bytes, what: str, server: str) -> str:
+    """No Status: something before the API server, or a piece of it that speaks plain text."""
+    text = _plain(data)
+    words = f"the words '{text}'" if text else "no words"
+    return (
+        f"{what} was answered with HTTP {status} and {words}, not as an API server does. A proxy or gateway may stand "
+        f"before {server}: check HTTPS_PROXY, NO_PROXY and the kubeconfig's proxy-url, or try again."
+    )
+
+
+def _plain(data: bytes) -> str:
+    """Readable words of an answer that may be HTML: what stands between its tags, at most 120 characters."""
+    words, inside = [], False
+    for char in data[:4000].decode(errors="replace"):
+        if char in "<>":
+            inside = char == "<"
+            words.append(" ")
+        elif not inside:
+            words.append(char)
+    return " ".join("".join(words).split())[:120]
+
+
+# The exec
+
+
+def broken_off(server: str, said: str) -> str:
+    return (
+        f"The API server {server} broke off the exec's handshake ({said}). A proxy or load balancer on the way may not "
+        "let WebSockets pass: set NO_PROXY for it, or try again."
+    )
+
+
+def explain(told: RefusedError, pod: str, container: str) -> ExtcapError:
+    """The error for an exec into `pod` (NAMESPACE/NAME) that the API server, the kubelet or a gateway refused."""
+    text = told.server_text
+    if told.status == 404 and told.reason:
+        return TargetError(
+            f"There is no pod {pod} (any more): {text}. Refresh the interface list (F5), or name another."
+        )
+    if told.status == 400 and "is not valid for pod" in text:
+        return TargetError(
+            f"Pod {pod} has no container '{container}': {text}. 'kubectl describe pod' names those it has."
+        )
+    if told.status == 400 and "does not have a host assigned" in text:
+        return TargetError(f"Pod {pod} is not scheduled on a node yet. Its events say why: 'kubectl describe pod'.")
+    if told.status == 500 and ("container not found" in text or not text):
+        named = f"Container '{container}'" if container else "The container"
+        said = f" ({text})" if text else ""
+        return TargetError(f"{named} of pod {pod} is not running{said}. 'kubectl get pod' shows its state.")
+    if told.status == 403 and text.rstrip().endswith("is forbidden:"):
+        return no_create(told, pod)
+    return _refused(f"The exec into pod {pod}", told)
+
+
+def no_create(told: RefusedError, pod: str) -> RefusedError:
+    """`get` on pods/exec but no `create`: the one refusal for which the API server gives no reason."""
+    return _same(
+        told,
+        f"The cluster does not let you exec into pod {pod}: the verb create on pods/exec "
+        "is missing, which WebSockets need since Kubernetes 1.35; the refusal gives no reason. Ask for: "
+        'apiGroups [""], resources [pods/exec], verbs [get, create].',
+    )
+
+
+def _refused(what: str, told: RefusedError) -> RefusedError:
+    text = told.server_text.rstrip(". ")
+    if told.status in (429, 503, 504) or (told.status >= 500 and told.reason):
+        return _same(told, f"{what} was refused for the moment (HTTP {told.status}): {text}. Try again in a moment.")
+    if told.reason:
+        ask = " Ask for that right, or use another context." if "cannot" in text and told.status == 403 else ""
+        return _same(told, f"{what} was refused: {text}.{ask}")
+    # Without a reason it is no Status: unlike an API server, and an API server refuses protocols in this way.
+    words = f"with the words '{text}'" if text else "without a word"
+    return _same(
+        told,
+        f"{what} was refused (HTTP {told.status}) {words}. That is not how an API server speaks: a proxy or gateway "
+        "that does not let WebSockets pass? Set NO_PROXY for it, or ask who runs it.",
+    )
+
+
+def _same(told: RefusedError, sentence: str) -> RefusedError:
+    return RefusedError(
+        sentence,
+        status=told.status,
+        reason=told.reason,
+        server_text=told.server_text,
+        retry_after=told.retry_after,
+    )
