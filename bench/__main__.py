@@ -32,6 +32,7 @@ def tables(what: str, runs: int) -> Iterator[Table]:
     if what in ("hot", "all"):
         yield hot.calls()
         yield hot.loopback()
+        yield hot.scan()
     if what in ("start", "all"):
         yield stream.first_packet(cluster(), runs)
     if what in ("stream", "all"):

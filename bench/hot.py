@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -87,4 +88,37 @@ def loopback() -> Table:
             for place in places:
                 (place / "k8s-extcap").unlink()
         table.add("CPU of three runs", measure.shown(ratios_))
+    return table
+
+
+def scan(rows: int = 32) -> Table:
+    """A whole `tshark -D` over that many interfaces: ours, and a static C program that prints the same list."""
+    table = Table(
+        f"`tshark -D` with {rows} interfaces, seconds of wall time (CPU of all processes)", ["extcap", "wall", "CPU"]
+    )
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["K8S_EXTCAP_HOME"] = home + "/ours"
+        place = Path(home, ".config/wireshark/extcap")
+        newer = Path(home, ".local/lib/wireshark/extcap")
+        env = {
+            "PATH": os.environ["PATH"],
+            "HOME": home,
+            "K8S_EXTCAP_HOME": home + "/ours",
+            "FLOOR_LIST": home + "/list",
+        }
+        fill(rows)
+        listed = subprocess.run([*OURS, *CALLS["list"]], env=env, capture_output=True, check=True).stdout
+        Path(home, "list").write_bytes(listed)
+        floor = Path(home, "floor")
+        subprocess.run(["gcc", "-static", "-O2", "-o", str(floor), str(ROOT / "bench/floor.c")], check=True)
+        launch = launcher.render(sys.executable, ENTRY, {}).encode()
+        for name, program in (("none", b""), ("static C", floor.read_bytes()), ("ours", launch)):
+            for folder in (place, newer):
+                folder.mkdir(parents=True, exist_ok=True)
+                (folder / "k8s-extcap").unlink(missing_ok=True)
+                if program:
+                    (folder / "k8s-extcap").write_bytes(program)
+                    (folder / "k8s-extcap").chmod(0o755)
+            runs = [measure.cost(("tshark", "-D"), env) for _ in range(measure.RUNS)]
+            table.add(name, measure.shown([r.wall for r in runs]), measure.shown([r.cpu for r in runs]))
     return table

@@ -40,6 +40,7 @@ class Run:
     p99: float
     cpu: float  # CPU seconds of the client while the packets flowed, per second
     rss: float
+    far: dict[str, float]  # CPU seconds of the far side's programs, per second
 
 
 def once(client: Client, far: FarSide, peer: str, load: Load) -> Run:
@@ -47,10 +48,10 @@ def once(client: Client, far: FarSide, peer: str, load: Load) -> Run:
     with client() as stream:
         if not lane.capturing(far):
             raise OSError("the capture did not start")
-        before = stream.usage()
+        before, far_before = stream.usage(), measure.by_name()
         sent = launch.send(launch.Flow("udp", peer, rate=load.rate, messages=count, size=load.size), far.inside())
         time.sleep(1.2)  # the slowest mode's block timer
-        after = stream.usage()
+        after, far_after = stream.usage(), measure.by_name()
     verdict = oracle.judge(stream.chunks, {1: Expected(sent=count)}).flows[1]
     delay = verdict.arrived_after
     return Run(
@@ -60,6 +61,7 @@ def once(client: Client, far: FarSide, peer: str, load: Load) -> Run:
         delay.p99 / 1e6 if delay else 0.0,
         (after.cpu - before.cpu) / sent.seconds,
         after.rss,
+        {name: (far_after[name] - far_before[name]) / sent.seconds for name in measure.REMOTE},
     )
 
 
@@ -78,7 +80,7 @@ def compare(cluster: Cluster, pod: str, peer: str, runs: int) -> Table:
     table = Table(
         f"Numbered UDP packets in pod {pod} until the reader has them ({SECONDS:.0f} s; medians, all {runs} runs in "
         "brackets)",
-        ["load", "client", "missing", "p50 ms", "p99 ms", "client cores", "RSS MB"],
+        ["load", "client", "missing", "p50 ms", "p99 ms", "client cores", "RSS MB", "far side's cores"],
     )
     for load in LOADS:
         for name, client in clients(cluster, pod).items():
@@ -91,6 +93,7 @@ def compare(cluster: Cluster, pod: str, peer: str, runs: int) -> Table:
                 measure.shown([r.p99 for r in results], 1),
                 measure.shown([r.cpu for r in results], 3),
                 measure.shown([r.rss for r in results], 0),
+                ", ".join(f"{n} {measure.median([r.far[n] for r in results]):.2f}" for n in measure.REMOTE),
             )
     return table
 

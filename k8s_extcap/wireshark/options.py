@@ -171,7 +171,13 @@ OPTIONS: tuple[Option, ...] = (
         "Network interface",
         "Network interface inside the pod; automatic takes eth0 or the only one",
         UNCHOSEN,
-        ((UNCHOSEN, "automatic"), ("eth0", "eth0"), ("lo", "lo (behind a mesh proxy: plaintext)"), ("any", "any")),
+        (
+            (UNCHOSEN, "automatic"),
+            ("eth0", "eth0"),
+            ("lo", "lo (behind a mesh proxy: plaintext)"),
+            ("any", "any"),
+            ("host", "host end of the pod's veth (method nsenter)"),
+        ),
     ),
     Option(
         "filter",
