@@ -51,21 +51,27 @@ def alone() -> Iterator[None]:
 
 
 def run(options: argparse.Namespace) -> int:
-    commit = results.commit()
-    known = [r for r in results.read(options.file) if options.missing or r.commit == commit]
-    done = {r.key for r in known if r.verdict != "not run"} if not options.again else set()
+    """Gives the number of failed cells. The commit is asked for at each cell: a run takes an hour, people commit."""
     failed = 0
     with alone(), site(default_bed()) as place:
         for name in options.parts or PARTS:
             for cell in PARTS[name].cells(place):
-                key = results.key(name, cell.what)
-                if key in done or not all(text in key for text in options.only):
+                key, commit = results.key(name, cell.what), results.commit()
+                if not all(text in key for text in options.only) or done(options, key, commit):
                     continue
                 result = one(place, name, cell, commit)
                 results.append(options.file, result)
                 failed += result.verdict == "failed"
                 print(f"{result.verdict:8} {result.seconds:6.1f} s  {key}  {result.sentence[:150]}", flush=True)
     return failed
+
+
+def done(options: argparse.Namespace, key: str, commit: str) -> bool:
+    """Whether the file has that cell's result already, from this run, an earlier one or a killed one."""
+    if options.again:
+        return False
+    found = (r for r in results.read(options.file) if r.key == key and r.verdict != "not run")
+    return any(options.missing or r.commit == commit for r in found)
 
 
 def one(place: Site, part: str, cell: Cell, commit: str) -> Result:
@@ -75,13 +81,13 @@ def one(place: Site, part: str, cell: Cell, commit: str) -> Result:
     except Exception as error:  # one cell must not end the run; what went wrong is its result
         outcome = Outcome("failed", f"the matrix itself: {type(error).__name__}: {error}"[:400])
     node = cell.what.get("node", "")
-    versions = {"kubernetes": cell.what.get("kubernetes", place.kubernetes)}
+    told = {"kubernetes": cell.what.get("kubernetes", place.kubernetes)}
     if node and "kubernetes" not in cell.what:
-        versions |= {"kubelet": place.kubelet(node), "runtime": place.runtime(node)}
+        told |= {"kubelet": place.kubelet(node), "runtime": place.runtime(node)}
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     seconds = round(time.monotonic() - began, 1)
     figures = dict(outcome.figures)
-    return Result(part, dict(cell.what), outcome.verdict, outcome.sentence, seconds, commit, now, versions, figures)
+    return Result(part, dict(cell.what), outcome.verdict, outcome.sentence, seconds, commit, now, told, figures)
 
 
 def main() -> int:
