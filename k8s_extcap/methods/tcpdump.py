@@ -111,6 +111,8 @@ def noise(text: str) -> bool:
     return not text.strip() or any(word in text for word in _NOISE)
 
 
+# What the helper pod's look-up and nsx say when they refuse (methods/lookup.py, payload/nsx.c); the NIC it chose.
+HELPER, ENTER, CHOSEN = "helper: ", "nsx: ", "helper: interface "
 _PERMISSION = "permission to perform this capture"
 
 
@@ -120,6 +122,12 @@ def failure(said: str, code: int | None, where: str, request: CaptureRequest) ->
     UsageError for what no other method would make better: a filter or an interface that was asked for.
     """
     words = clip(said, 200)
+    if said.startswith(HELPER) or said.startswith(ENTER):
+        told = clip(said.removeprefix(HELPER).removeprefix(ENTER), 160)
+        return RemoteError(
+            f"The helper pod did not enter the network to be captured by {where}, and read no packet: {told}. The pod "
+            "may have been restarted meanwhile; try again."
+        )
     if "syntax error" in said or "can't parse filter" in said or "unknown host" in said or "unknown port" in said:
         return UsageError(
             f"The capture filter '{clip(request.filter, 80)}' is not valid: {words}. Correct it; tcpdump said this in "

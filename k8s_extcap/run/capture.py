@@ -132,7 +132,7 @@ class Source:
             self._request.limits,
             pcapng=self._request.output == "pcapng",
             interface=self._number,
-            on_header=lambda header: self._head(session, spec, header),
+            on_header=lambda header: self._head(session, stream.nic, header),
             on_full=lambda: self._stop.request("the limit of packets or bytes was reached"),
         )
         self._sink.on_drained = pump.resume
@@ -177,10 +177,10 @@ class Source:
             lines.append("labels " + ", ".join(f"{k}={v}" for k, v in sorted(target.pod.metadata.labels.items())))
         return lines
 
-    def _head(self, session: Session, spec: ExecSpec, header: Header) -> bytes:
+    def _head(self, session: Session, nic: str, header: Header) -> bytes:
         if self._request.output != "pcapng":
             return b""
-        name, where = describe(self._plan.target, spec)
+        name, where = describe(self._plan.target, nic)
         return blocks.interface(
             blocks.Interface(
                 name=name,
@@ -204,11 +204,11 @@ class Source:
         )
 
 
-def describe(target: Target, spec: ExecSpec) -> tuple[str, str]:
+def describe(target: Target, nic: str) -> tuple[str, str]:
     """The interface's name and description in the file: what tells sources apart in Wireshark's columns."""
     if target.is_node:
-        return f"{target.node} {spec.nic}", f"node {target.node}, interface {spec.nic}"
+        return f"{target.node} {nic}", f"node {target.node}, interface {nic}"
     name = f"{target.namespace}/{target.name}"
     inside = f"container {target.container}, " if target.container else ""
     node = f" on node {target.node}" if target.node else ""
-    return f"{name} {spec.nic}", f"{inside}pod {name}{node}, interface {spec.nic}"
+    return f"{name} {nic}", f"{inside}pod {name}{node}, interface {nic}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from k8s_extcap import payload
 from k8s_extcap.kube.connect import Session
@@ -50,7 +49,7 @@ class RemoteStream:
         self._code: int | None = None
         self._bad = ""
         self.statistics = tcpdump.Statistics()
-        self.on_first: Callable[[], None] = lambda: None
+        self.nic = spec.nic  # a helper pod chooses on the node and says which
         self._stream: ExecStream | None = None
 
     # the exec calls these
@@ -78,6 +77,8 @@ class RemoteStream:
                 self._bad = rest
             elif word.startswith("rc="):
                 self._code = int(word[3:]) if word[3:].isdigit() else None
+        elif line.startswith(tcpdump.CHOSEN):
+            self.nic = clip(line.removeprefix(tcpdump.CHOSEN), 15)  # IFNAMSIZ - 1; it comes from a pod
         elif not tcpdump.count(line, self.statistics) and not tcpdump.noise(line):
             _log.info("%s says: %s", self._where, clip(line))
             if sum(map(len, self._words)) < WORDS:
