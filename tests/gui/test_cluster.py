@@ -73,7 +73,7 @@ def test_a_stop_loses_no_packet_that_was_sent_before_it(team: Callable[[], Windo
     window.wait_for_row(row)
     for turn in range(STOPS):
         window.start(row)
-        there = until(lambda: any("tcpdump" in line and "-w" in line for line in far.ours()), 15)
+        there = until(lambda: any("tcpdump" in line and "-w" in line for line in far.ours()), 30)
         assert there, (turn, window.error(), window.words(), gui.desk.processes())
         before = launch.send(launch.Flow("udp", peer, rate=100, messages=5), far.inside())
         window.wait_for_packets(before.sent)
