@@ -122,7 +122,7 @@ def failure(said: str, code: int | None, where: str, request: CaptureRequest) ->
     UsageError for what no other method would make better: a filter or an interface that was asked for.
     """
     words = clip(said, 200)
-    if said.startswith(HELPER) or said.startswith(ENTER):
+    if said.startswith((HELPER, ENTER)):
         told = clip(said.removeprefix(HELPER).removeprefix(ENTER), 160)
         return RemoteError(
             f"The helper pod did not enter the network to be captured by {where}, and read no packet: {told}. The pod "

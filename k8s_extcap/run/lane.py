@@ -17,6 +17,7 @@ from k8s_extcap.edge.fifo import Sink, open_fifo
 from k8s_extcap.model.errors import ExtcapError, UsageError
 from k8s_extcap.run.stop import Stop, StoppedError, or_stop, watch_parent, watch_signals
 from k8s_extcap.wireshark import argv as arguments
+from k8s_extcap.wireshark.options import BY_CALL
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ SHOWN = 1000  # bytes of stderr; Wireshark shows the first 1,024
 
 def main(argv: list[str]) -> int:
     """Runs one capture for the host. The exit code is for people who read logs: the host ignores it."""
-    invocation = arguments.parse(argv)
+    invocation = arguments.parse(argv, frozenset(BY_CALL))
     log.start(invocation.values.get("log-file", ""), invocation.values.get("log-level", "") or "info")
     code = asyncio.new_event_loop().run_until_complete(_lane(invocation))
     # A thread that still waits for a cluster would hold the process; what it made is in the journal. The exit
