@@ -35,6 +35,7 @@ class Sink:
         self._waiting: list[asyncio.Future[None]] = []
         self._writing = False
         self.gone = False
+        self.used = False  # something was put
         self.failure: OutputError | None = None
         self.on_gone: Callable[[], None] = lambda: None
         self.on_drained: Callable[[], None] = lambda: None
@@ -50,10 +51,11 @@ class Sink:
     def pending(self) -> int:
         return len(self._queue)
 
-    def put(self, data: bytes) -> None:
+    def put(self, data: bytes | memoryview) -> None:
         """Writes now what can be written, keeps the rest in order."""
-        if self.gone or not data:
+        if self.gone or not len(data):
             return
+        self.used = True
         if not self._queue:
             written = self._write(data)
             if written == len(data):

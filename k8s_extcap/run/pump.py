@@ -49,7 +49,6 @@ class Pump:
         self.reader = Reader(pcapng=pcapng, interface=interface, limit=limits.packets, octets=limits.bytes)
         self._on_header = on_header
         self._on_full = on_full
-        self._batch = bytearray()
         self._held: bytes | None = None  # what stands before the first packet, not yet written
         self._holding: asyncio.TimerHandle | None = None
         self._started = False
@@ -62,24 +61,17 @@ class Pump:
         self.slowed = 0.0  # seconds spent waiting for the rate ceiling
 
     def take(self, data: memoryview, *, last: bool) -> None:
-        if last and not self._batch:
-            self._convert(data)  # the usual case: no copy before the conversion's own
-            return
-        self._batch += data
-        if last or len(self._batch) >= BATCH:
-            batch, self._batch = self._batch, bytearray()
-            self._convert(batch)
+        if not self._reported_full and (self.reader.push(data) >= BATCH or last):
+            self._convert()
 
-    def _convert(self, batch: memoryview | bytearray) -> None:
-        if self._reported_full:
-            return
-        out = self.reader.feed(batch)
+    def _convert(self) -> None:
+        out = self.reader.pull()
         header = self.reader.header
         if header is not None and not self._started:
             self._started = True
             self._held = self._on_header(header)
             if self.reader.packets == 0:
-                self._held += out
+                self._held += bytes(out)
                 self._holding = asyncio.get_running_loop().call_later(HOLD, self.release)
                 return
         if self._held is not None and out:
@@ -144,7 +136,6 @@ class Pump:
 
     def finish(self) -> None:
         """The stream is over: hands on what is whole. NotCaptureError if it never was a capture."""
-        if self._batch:
-            self._convert(self._batch)
-            self._batch = bytearray()
+        if not self._reported_full:
+            self._convert()
         self.reader.end()

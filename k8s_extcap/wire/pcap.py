@@ -53,45 +53,76 @@ class Header:
 
 
 class Reader:
-    """`feed(data)` returns what can be written now. `packets` and `octets` count what was returned."""
+    """`push` what came, then `pull` what can be written now. `packets` and `octets` count what was pulled."""
 
     def __init__(self, *, pcapng: bool, interface: int = 0, limit: int = 0, octets: int = 0) -> None:
         self._pcapng = pcapng
         self._interface = interface
         self._limit = limit
         self._octet_limit = octets
-        self._rest = b""
+        self._buffer = bytearray()
+        self._view: memoryview | None = None  # of the buffer, while what was pulled may still be looked at
+        self._done = 0  # bytes at the buffer's beginning that were pulled
         self._in_blocks: bool | None = None
         self.header: Header | None = None
         self.packets = 0
         self.octets = 0
         self.full = False
 
-    def feed(self, data: bytes | bytearray | memoryview) -> bytes:
-        """Whole records of all fed so far, converted. The file header comes out only in pass-through mode (as the
-        first bytes); for pcapng the caller writes the section from `header`. NotCaptureError.
+    def push(self, data: bytes | bytearray | memoryview) -> int:
+        """Takes a copy of the data, the only one on its way; how much waits. What was pulled before is gone."""
+        if self._view is not None:
+            self._forget()
+        self._buffer += data
+        return len(self._buffer)
+
+    def pull(self) -> bytes | memoryview:
+        """Whole records of all pushed so far, converted; to be used before the next `push`. The file header comes out
+        only in pass-through mode (as the first bytes); for pcapng the caller writes the section from `header`.
+        NotCaptureError.
         """
-        buffer = memoryview(self._rest + data if self._rest else data)
-        prefix = b""
+        if self._view is not None:
+            self._forget()
         if self.header is None:
-            if not self._looks_right(bytes(buffer[:_TEXT_LIMIT])) or len(buffer) < HEADER:
-                self._rest = bytes(buffer)
+            start = bytes(self._buffer[:_TEXT_LIMIT])
+            if not start or not self._looks_right(start) or len(start) < HEADER:
                 return b""
-            self.header = self._parse(bytes(buffer[:HEADER]))
-            prefix = b"" if self._pcapng else bytes(buffer[:HEADER])
-            buffer = buffer[HEADER:]
+            self.header = self._parse(start)
+            del self._buffer[:HEADER]
+            if not self._pcapng:
+                return start[:HEADER] + bytes(self._records_of())
+        return self._records_of()
+
+    def feed(self, data: bytes | bytearray | memoryview) -> bytes:
+        """`push` and `pull` in one, with a copy that lasts."""
+        self.push(data)
+        return bytes(self.pull())
+
+    def _records_of(self) -> bytes | memoryview:
         if self.full:
-            return prefix
-        if self._in_blocks is None and len(buffer) >= RECORD:
-            self._in_blocks = self._pcapng and buffer[:4] == _BLOCK_TYPE
+            return b""
+        if self._in_blocks is None and len(self._buffer) >= RECORD:
+            self._in_blocks = self._pcapng and self._buffer.startswith(_BLOCK_TYPE)
+        self._view = view = memoryview(self._buffer)
         if self._in_blocks:
-            return prefix + self._passed(buffer)
-        return prefix + (self._blocks(buffer) if self._pcapng else self._records(buffer))
+            return self._passed(view)
+        return self._blocks(view) if self._pcapng else self._records(view)
+
+    def _forget(self) -> None:
+        """Drops what was pulled. A bytearray cuts at its beginning without moving the rest."""
+        assert self._view is not None
+        self._view.release()
+        self._view = None
+        try:
+            del self._buffer[: self._done]
+        except BufferError:  # somebody still holds a part, a traceback for example
+            self._buffer = self._buffer[self._done :]
+        self._done = 0
 
     def end(self) -> None:
         """The stream is over. NotCaptureError if what came was too short to be one; a cut last record is dropped."""
-        if self.header is None and self._rest:
-            raise NotCaptureError(printable(self._rest))
+        if self.header is None and self._buffer:
+            raise NotCaptureError(printable(bytes(self._buffer)))
 
     def _looks_right(self, buffer: bytes) -> bool:
         head = buffer[:4]
@@ -141,10 +172,10 @@ class Reader:
                 break
         if packets:
             append(_END[pad](total))
-        self._count(packets, octets, buffer[position:])
+        self._count(packets, octets, position)
         return b"".join(out)
 
-    def _passed(self, buffer: memoryview) -> bytes:
+    def _passed(self, buffer: memoryview) -> bytes | memoryview:
         """Enhanced packet blocks of interface 0, as they came. Anything else is damage."""
         unpack, limited = _BLOCK, bool(self._limit or self._octet_limit)
         position, packets, octets, size = 0, 0, 0, len(buffer)
@@ -160,11 +191,11 @@ class Reader:
             octets += captured
             if limited and self._reached(packets, octets):
                 break
-        self._count(packets, octets, buffer[position:])
-        passed = bytes(buffer[:position])
+        self._count(packets, octets, position)
+        passed = buffer[:position]
         return self._renumbered(passed) if self._interface else passed
 
-    def _renumbered(self, blocks: bytes) -> bytes:
+    def _renumbered(self, blocks: memoryview) -> bytes:
         """For a source that is not the file's first."""
         out, position = bytearray(blocks), 0
         while position < len(out):
@@ -172,7 +203,7 @@ class Reader:
             position += struct.unpack_from("<I", out, position + 4)[0]
         return bytes(out)
 
-    def _records(self, buffer: memoryview) -> bytes:
+    def _records(self, buffer: memoryview) -> memoryview:
         assert self.header is not None
         unpack = struct.Struct(self.header.order + "I").unpack_from
         limited = bool(self._limit or self._octet_limit)
@@ -189,13 +220,13 @@ class Reader:
             octets += captured
             if limited and self._reached(packets, octets):
                 break
-        self._count(packets, octets, buffer[position:])
-        return bytes(buffer[:position])
+        self._count(packets, octets, position)
+        return buffer[:position]
 
-    def _count(self, packets: int, octets: int, rest: memoryview) -> None:
+    def _count(self, packets: int, octets: int, done: int) -> None:
         self.packets += packets
         self.octets += octets
-        self._rest = bytes(rest)
+        self._done = done
 
     def _reached(self, packets: int, octets: int) -> bool:
         enough = bool(self._limit) and self.packets + packets >= self._limit

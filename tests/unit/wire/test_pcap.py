@@ -167,3 +167,15 @@ def test_a_damaged_block_ends_the_capture(block: bytes) -> None:
     good = enhanced([(1, 2, b"abc", 3)])
     with pytest.raises(NotCaptureError, match="a block of type"):
         Reader(pcapng=True).feed(pcap([]) + good + block)
+
+
+def test_what_was_pulled_may_be_held_on_to() -> None:
+    reader = Reader(pcapng=False)
+    reader.push(pcap([(1, 2, b"abcd", 4)]))
+    reader.pull()
+    reader.push(pcap([(3, 4, b"efgh", 4)])[24:])
+    held = reader.pull()
+    reader.push(b"")
+    assert bytes(held).endswith(b"efgh")
+    assert reader.pull() == b""
+    assert reader.packets == 2
