@@ -8,6 +8,7 @@ import typer
 
 from k8s_extcap.cli.console import say, show
 from k8s_extcap.model.errors import ExtcapError
+from k8s_extcap.model.ids import Name
 from k8s_extcap.model.request import Connection
 
 
@@ -25,12 +26,14 @@ def cleanup(
     """
     from k8s_extcap.run import janitor
     from k8s_extcap.run.session import open_session
+    from k8s_extcap.wireshark.target import checked
 
+    places = tuple(checked(Name("ns", place)).namespace for place in namespace or ())
     result = janitor.sweep_journals()
     removed, left = list(result.removed), list(result.left)
     if not local:
         try:
-            found = janitor.sweep_objects(open_session(Connection(context=context)), tuple(namespace or ()))
+            found = janitor.sweep_objects(open_session(Connection(context=context)), places)
             removed += found.removed
             left += found.left
         except ExtcapError as error:

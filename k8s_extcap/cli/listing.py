@@ -37,10 +37,12 @@ def listing(
     from k8s_extcap.kube.connect import contexts
     from k8s_extcap.run.session import open_session
     from k8s_extcap.wireshark.target import KINDS as WORDS
+    from k8s_extcap.wireshark.target import checked
 
     wanted = next((known for known, words in WORDS.items() if kind.lower() in words.split()), "")
     if not wanted:
         raise UsageError(f"{kind!r} is no kind to list. Accepted: {', '.join(KINDS)}.")
+    namespace = checked(Name("ns", namespace)).namespace
     session = open_session(Connection(kubeconfig=kubeconfig, context=context))
     alias = ""
     if context and context != contexts(kubeconfig).current:

@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from k8s_extcap.edge import folders
-from k8s_extcap.model.errors import ConfigError
-from k8s_extcap.model.ids import KINDS
+from k8s_extcap.model.errors import ConfigError, UsageError
+from k8s_extcap.model.ids import KINDS, Name
+from k8s_extcap.wireshark.target import checked
 
 LIMIT = 32  # rows: 1.7 s of waiting in the GUI on two slow cores, 4.0's welcome window shows nine
 MOST = 1000  # rows that a Wireshark can bear: a minute
@@ -40,6 +41,11 @@ def load() -> Settings:
         settings = msgspec.convert(tomllib.loads(content.decode()), Settings)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"The settings in {path()} are not understood: {error}.") from error
+    try:
+        for namespace in settings.namespaces:
+            checked(Name("ns", namespace))
+    except UsageError as error:
+        raise ConfigError(f"The settings in {path()} are not understood: {error.sentence}") from error
     unknown = [kind for kind in settings.kinds if kind not in KINDS or kind == "browse"]
     if unknown or not 0 <= settings.limit <= MOST:
         wrong = f"kind {unknown[0]!r}" if unknown else f"limit {settings.limit}"

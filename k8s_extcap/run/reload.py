@@ -12,9 +12,11 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from k8s_extcap.edge import log
 from k8s_extcap.kube import connect
 from k8s_extcap.kube.api import Api
 from k8s_extcap.kube.exec import Command, run_exec
+from k8s_extcap.model import ids
 from k8s_extcap.model.errors import ExtcapError, TargetError, clip
 from k8s_extcap.model.objects import NodeList, Pod, PodList, WorkloadList
 from k8s_extcap.model.plan import Target
@@ -23,8 +25,9 @@ from k8s_extcap.run import asked, resolve
 from k8s_extcap.run.session import open_session
 from k8s_extcap.wireshark import argv as arguments
 from k8s_extcap.wireshark.config import MANY, values
-from k8s_extcap.wireshark.options import UNCHOSEN, Option, find
+from k8s_extcap.wireshark.options import BY_CALL, Option, find, unset
 from k8s_extcap.wireshark.request import connection_of, settle
+from k8s_extcap.wireshark.target import checked
 
 LIMIT = 12.0  # seconds: one request's time-out of 10 s and the answer; people press Cancel after that
 SHOWN = 150  # characters of an error in a selector: the width of the dialog
@@ -47,6 +50,7 @@ LISTS = {
 
 def main(argv: list[str]) -> int:
     """Answers one `--extcap-reload-option` call on stdout."""
+    log.start()  # else a warning of a library goes to stderr, and so into an error dialog
     invocation = arguments.parse(argv)
     option = find(invocation.reload_option or "")
     if option is None or not option.choices:
@@ -95,10 +99,10 @@ def _namespaces(option: Option, invocation: arguments.Invocation) -> tuple[Pairs
 
 def _names(option: Option, invocation: arguments.Invocation) -> tuple[Pairs, int]:
     del option
+    namespace = invocation.values.get("namespace", "").strip()
+    chosen = "" if unset(BY_CALL["namespace"], namespace) else checked(ids.Name("ns", namespace)).namespace
     session = open_session(connection_of(invocation.values))
-    namespace = invocation.values.get("namespace", UNCHOSEN)
-    kind = invocation.values.get("kind", "pod")
-    return _listed(session.api, kind, session.namespace if namespace == UNCHOSEN else namespace)
+    return _listed(session.api, invocation.values.get("kind", "pod"), chosen or session.namespace)
 
 
 def _listed(api: Api, kind: str, namespace: str) -> tuple[Pairs, int]:

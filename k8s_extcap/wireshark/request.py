@@ -16,7 +16,6 @@ from k8s_extcap.wireshark.options import BY_CALL, OPTIONS, Option, unset
 
 FILTER_LIMIT = 16 * 1024  # bytes; what the far side compiles before packets flow
 NIC_LIMIT = 15  # IFNAMSIZ - 1, include/uapi/linux/if.h
-SNAPLEN_LIMIT = 262144  # tcpdump's MAXIMUM_SNAPLEN
 BUFFER_KIB = (64, 1024 * 1024)  # below, a block of the ring does not fit; above, no pod has it to spare
 RATE_LEAST = 10_000  # bytes/s; below, a stream of full-size packets stalls for longer than the guard's lease
 
@@ -152,7 +151,7 @@ def log_of(values: dict[str, str]) -> tuple[str, str]:
 def _target(name: Name, given: _Values) -> tuple[Name, str]:
     context = given.text("context")
     if name.kind != "browse":
-        return name, context
+        return target.checked(name), context
     namespace, text = given.text("namespace"), given.text("target")
     if text:
         return target.parse(text, namespace), context

@@ -41,7 +41,7 @@ def parse(text: str, namespace: str = "") -> Name:
         name = ids.parse(text)
         if name is None or name.kind == "browse":
             raise UsageError(f"{text!r} is no interface name of ours. Name a target as {GRAMMAR}.")
-        return name
+        return checked(name)
     parts = text.split("/")
     if not text or not all(parts) or len(parts) > 4:
         raise UsageError(f"{text!r} names no target. Accepted: {GRAMMAR}.")

@@ -69,6 +69,8 @@ def test_the_version(alone: Shell) -> None:
         (["capture"], 2, "Missing argument"),
         (["teapot"], 2, "No such command"),
         (["list", "teapots"], 2, "is no kind"),
+        (["list", "-n", "shop/../.."], 2, "cannot be a namespace"),
+        (["cleanup", "-n", "a?b"], 2, "cannot be a namespace"),
         (["list"], 3, "There is no kubeconfig"),
         (["name", "web"], 2, "in which namespace"),
     ],

@@ -152,6 +152,20 @@ def test_what_was_chosen_in_browse(values: dict[str, str], expected: Name) -> No
     assert to_request(BROWSE, values).target == expected
 
 
+@pytest.mark.parametrize(
+    "interface",
+    ["k8s-container-shop....app", "k8s-pod-..._0123456789abcdef", "k8s-svc-.._0123456789abcdef", "k8s-pod--shop.web"],
+)
+def test_an_interface_name_leads_nowhere_else_in_the_api(interface: str) -> None:
+    """Two dots in a path mean the folder above: `pods/..` is the namespace, `namespaces/..` is everybody's pods."""
+    name = ids.parse(interface)
+    assert name is not None
+    with pytest.raises(UsageError, match="cannot be a"):
+        to_request(name, {})
+    with pytest.raises(UsageError, match="cannot be a"):
+        target.parse(interface)
+
+
 @pytest.mark.parametrize("values", [{}, {"name": "."}, {"namespace": "shop"}, {"kind": "ns"}, {"target": " "}])
 def test_nothing_chosen_is_a_sentence_and_no_guess(values: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="Nothing is chosen to capture"):
