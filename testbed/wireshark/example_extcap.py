@@ -31,10 +31,11 @@ def main() -> int:
 def capture(fifo: str, settings: dict[str, object]) -> int:
     def stop(number: int, _frame: object) -> None:
         record(str(settings["log"]), [f"signal {number}"])
-        os._exit(0)
+        signal.setitimer(signal.ITIMER_REAL, 0.3)  # Ctrl+C is two signals, in any order
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGALRM, lambda _number, _frame: os._exit(0))
     with Path(fifo).open("wb", buffering=0) as out:
         out.write(FILE_HEADER)
         out.writelines(packet(number) for number in range(int(str(settings["packets"]))))

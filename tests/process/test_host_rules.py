@@ -226,8 +226,9 @@ def test_a_signal_to_tshark_alone_ends_us_with_sigterm(live: Live, host: Tshark)
     assert list(host.desk.scratch.glob("*extcap*")) == []  # the FIFO
 
 
-def test_ctrl_c_reaches_us_directly(live: Live) -> None:
+def test_ctrl_c_reaches_us_directly_and_through_tshark(live: Live) -> None:
     tool, process = live
     interrupt(process)
     process.communicate(timeout=20)
     assert tool.calls("signal 2") == [["signal 2"]]
+    assert tool.calls("signal 15") == [["signal 15"]]
