@@ -1,7 +1,8 @@
 """Where our files are. On the hot lane: plain strings, the `posix` module instead of `os` (a tenth of an interpreter).
 
-`K8S_EXTCAP_HOME` puts everything below one folder; else the XDG base directory specification 0.8 counts, whose
-variables are ignored unless absolute. Without a HOME, which a service may lack, a private folder below /tmp serves.
+`K8S_EXTCAP_HOME` puts everything below one folder; else the XDG base directory specification 0.8 counts. Variables are
+ignored unless absolute, for helpers of ours start in another folder. Without a HOME, which a service may lack, the
+user's own in the password database counts, and where that is none either, a private folder below /tmp.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ try:
 except ImportError:  # Windows
     import os as system  # type: ignore[no-redef]
 
-__all__ = ["NAME", "cache", "config", "ensure", "read", "runtime", "state", "system", "variable", "write"]
+__all__ = ["NAME", "cache", "config", "ensure", "read", "state", "system", "variable", "write"]
 
 NAME = "k8s-extcap"
+NOWHERE = "/nonexistent"  # Debian's word for the home of a user who has none: nothing is read, nothing can be written
 
 
 def variable(name: str) -> str:
@@ -23,13 +25,39 @@ def variable(name: str) -> str:
 
 
 def _home() -> str:
-    home = variable("HOME") or variable("USERPROFILE")
-    return home or f"/tmp/{NAME}-{system.getuid()}"
+    return variable("HOME") or variable("USERPROFILE") or _known_home() or _private()
+
+
+def _known_home() -> str:
+    import pwd
+
+    try:
+        home = pwd.getpwuid(system.getuid()).pw_dir
+        return home if system.stat(home).st_uid == system.getuid() else ""  # noqa: PTH116 (pathlib costs more than us)
+    except (KeyError, OSError):
+        return ""  # no entry, or a home that is none, as services have it
+
+
+def _private() -> str:
+    """What lies there is believed (options, journals, compiled modules), so it must be nobody else's: everybody may
+    make a folder of this name before us.
+    """
+    path = f"/tmp/{NAME}-{system.getuid()}"
+    try:
+        system.mkdir(path, 0o700)  # noqa: PTH102
+    except OSError:
+        pass  # there already, or not to be had
+    try:
+        found = system.lstat(path)
+    except OSError:
+        return NOWHERE
+    ours = found.st_uid == system.getuid() and found.st_mode & 0o170077 == 0o040000  # a folder, closed to others
+    return path if ours else NOWHERE
 
 
 def _folder(part: str, xdg: str, default: str) -> str:
     own = variable("K8S_EXTCAP_HOME")
-    if own:
+    if own.startswith("/") or own[1:2] == ":":  # of Windows
         return f"{own}/{part}"
     base = variable(xdg)
     return f"{base if base.startswith('/') else _home() + default}/{NAME}"
@@ -47,17 +75,10 @@ def state() -> str:
     return _folder("state", "XDG_STATE_HOME", "/.local/state")
 
 
-def runtime() -> str:
-    """For what must not outlive a login; below the cache where the system has no such folder."""
-    if variable("K8S_EXTCAP_HOME") or not variable("XDG_RUNTIME_DIR").startswith("/"):
-        return cache() + "/run"
-    return _folder("run", "XDG_RUNTIME_DIR", "")
-
-
 def ensure(path: str) -> str:
-    """The folder, made 0700 with its parents where missing. OSError where that is refused, or it is another user's."""
+    """The folder, made 0700 with its parents where missing. OSError where that is refused."""
     try:
-        found = system.stat(path)  # noqa: PTH116 (pathlib costs more than all of us)
+        system.stat(path)  # noqa: PTH116
     except FileNotFoundError:
         parent = path.rpartition("/")[0]
         if parent:
@@ -66,9 +87,6 @@ def ensure(path: str) -> str:
             system.mkdir(path, 0o700)  # noqa: PTH102
         except FileExistsError:
             pass  # a process started at the same time has made it
-        found = system.stat(path)  # noqa: PTH116
-    if path.startswith(f"/tmp/{NAME}-") and found.st_uid != system.getuid():
-        raise PermissionError(13, "belongs to another user", path)
     return path
 
 
@@ -98,8 +116,12 @@ def write(path: str, content: bytes) -> None:
     temporary = f"{path}.{system.getpid()}"
     handle = system.open(temporary, system.O_WRONLY | system.O_CREAT | system.O_TRUNC, 0o600)
     try:
-        while content:
-            content = content[system.write(handle, content) :]
-    finally:
-        system.close(handle)
-    system.rename(temporary, path)  # noqa: PTH104
+        try:
+            while content:
+                content = content[system.write(handle, content) :]
+        finally:
+            system.close(handle)
+        system.rename(temporary, path)  # noqa: PTH104
+    except OSError:
+        system.unlink(temporary)  # noqa: PTH108  a full disk is not made fuller
+        raise

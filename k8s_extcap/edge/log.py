@@ -21,9 +21,7 @@ class _Private(RotatingFileHandler):
 
 
 def default_file() -> str:
-    folder = folders.state() + "/log"
-    folders.ensure(folder)
-    return folder + "/k8s-extcap.log"
+    return folders.state() + "/log/k8s-extcap.log"
 
 
 def start(file: str = "", level: str = "info") -> None:
@@ -31,6 +29,8 @@ def start(file: str = "", level: str = "info") -> None:
     logging.raiseExceptions = False  # a full disk must not print on stderr
     root = logging.getLogger()
     try:
+        if not file:
+            folders.ensure(folders.state() + "/log")
         handler: logging.Handler = _Private(file or default_file(), maxBytes=SIZE, backupCount=1)
     except OSError:
         handler = logging.NullHandler()

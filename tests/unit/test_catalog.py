@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import time
 from pathlib import Path
 
@@ -163,6 +164,7 @@ def test_a_file_is_replaced_whole_and_private(home: Path) -> None:
         ({"XDG_CACHE_HOME": "/x"}, "/x/k8s-extcap"),
         ({"XDG_CACHE_HOME": "relative"}, "/home/u/.cache/k8s-extcap"),
         ({"K8S_EXTCAP_HOME": "/h", "XDG_CACHE_HOME": "/x"}, "/h/cache"),
+        ({"K8S_EXTCAP_HOME": "relative"}, "/home/u/.cache/k8s-extcap"),
     ],
 )
 def test_where_files_are(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str) -> None:
@@ -173,14 +175,56 @@ def test_where_files_are(monkeypatch: pytest.MonkeyPatch, variables: dict[str, s
     assert folders.cache() == expected
 
 
-def test_another_users_folder_is_refused(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("making a folder of somebody else's needs root.")
-    path = Path(f"/tmp/{folders.NAME}-test-{os.getpid()}")
-    path.mkdir()
-    os.chown(path, 12345, 12345)
+def as_user(uid: int) -> str:
+    """Where the state of a user is who has neither a HOME nor an entry in the password database."""
+    theirs, ours = os.pipe()
+    child = os.fork()
+    if not child:
+        os.setuid(uid)
+        os.write(ours, folders.state().encode())
+        os._exit(0)
+    os.close(ours)
+    with os.fdopen(theirs) as said:
+        answer = said.read()
+    os.waitpid(child, 0)
+    return answer
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming somebody else needs root.")
+@pytest.mark.parametrize("trap", ["", "folder", "open", "link"])
+def test_without_a_home_nothing_is_read_that_somebody_else_put_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, trap: str
+) -> None:
+    for name in ("HOME", "USERPROFILE", "K8S_EXTCAP_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    uid = 2_000_000_000 + os.getpid()
+    path = Path(f"/tmp/{folders.NAME}-{uid}")
+    if trap == "link":
+        os.chown(tmp_path, uid, uid)
+        path.symlink_to(tmp_path)
+    elif trap:
+        path.mkdir()
+        os.chown(path, *((uid, uid) if trap == "open" else (12345, 12345)))
+        path.chmod(0o777)
     try:
-        with pytest.raises(PermissionError):
-            folders.ensure(str(path))
+        assert as_user(uid) == f"{folders.NOWHERE if trap else path}/.local/state/{folders.NAME}"
+        assert trap or path.stat().st_mode & 0o777 == 0o700
     finally:
-        path.rmdir()
+        path.unlink() if trap == "link" else path.rmdir()
+
+
+def test_a_user_without_the_variable_has_a_home_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "USERPROFILE", "K8S_EXTCAP_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    if Path(home).stat().st_uid != os.getuid():
+        pytest.skip("this user's home is not this user's.")
+    assert folders.state() == f"{home}/.local/state/{folders.NAME}"
+
+
+def test_what_could_not_be_written_leaves_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "options"
+    target.mkdir()  # a file cannot take its place
+    with pytest.raises(IsADirectoryError):
+        folders.write(str(target), b"text")
+    assert list(tmp_path.iterdir()) == [target]
