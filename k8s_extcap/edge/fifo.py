@@ -40,6 +40,7 @@ class Sink:
         self.on_gone: Callable[[], None] = lambda: None
         self.on_drained: Callable[[], None] = lambda: None
         self._pollable = not stat.S_ISREG(os.fstat(fd).st_mode)
+        self._blocking = os.get_blocking(fd)
         if self._pollable:
             os.set_blocking(fd, False)
             # Nothing ever comes to read here: the event is the error that the last reader's close is (POLLERR).
@@ -58,6 +59,8 @@ class Sink:
         self.used = True
         if not self._queue:
             written = self._write(data)
+            while written < len(data) and not self._pollable:  # a disk that is nearly full takes a part, then says why
+                written += self._write(data[written:])
             if written == len(data):
                 return
             data = data[written:]
@@ -73,9 +76,12 @@ class Sink:
             return 0
         except OSError as error:
             if error.errno not in (errno.EPIPE, errno.ECONNRESET):
-                self.failure = OutputError(f"The capture could not be written to {self._name}: {error.strerror}.")
+                self.failure = OutputError(
+                    f"The capture could not be written to {self._name}: {error.strerror}. "
+                    "Make room, or name another file."
+                )
             self._lost()
-            return len(data)
+            return len(data)  # whatever is left is dropped
 
     def _flush(self) -> None:
         while self._queue:
@@ -126,6 +132,8 @@ class Sink:
         self._stop_writing()
         with contextlib.suppress(OSError, ValueError):
             self._loop.remove_reader(self._fd)
+        if self._blocking and self._pollable:
+            os.set_blocking(self._fd, True)  # of a standard output it is a state that other programs share
         if self._fd > 2:
             os.close(self._fd)
         self._fd = -1

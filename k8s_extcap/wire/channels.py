@@ -6,6 +6,7 @@ The first byte of a message names its channel (k8s.io/apimachinery/pkg/util/remo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import msgspec
@@ -18,6 +19,7 @@ OFFER = (V5, V4)
 
 STDIN, STDOUT, STDERR, STATUS, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 
+_CODE = re.compile(r"-?[0-9]{1,10}")  # of a 32-bit number
 STATUS_LIMIT = 65536  # bytes: a status is some hundred bytes; what comes from a pod's side is not trusted further
 
 
@@ -88,6 +90,6 @@ def parse_exit(data: bytes) -> Exit:
         return Exit(0)
     causes = status.details.causes if status.details else ()
     for cause in causes:
-        if cause.reason == "ExitCode" and cause.message.lstrip("-").isdigit():
+        if cause.reason == "ExitCode" and _CODE.fullmatch(cause.message):
             return Exit(int(cause.message), status.reason, status.message)
     return Exit(None, status.reason, status.message)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from k8s_extcap.edge.fifo import PIPE_SIZE, Sink, open_fifo
+from k8s_extcap.edge.fifo import PIPE_SIZE, Sink, open_fifo, standard_output
 from k8s_extcap.model.errors import OutputError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -107,6 +111,46 @@ def test_a_full_disk_is_an_error_with_a_sentence() -> None:
         assert sink.failure is not None
         assert "No space left" in sink.failure.sentence
         sink.close()
+
+    run(work())
+
+
+def test_a_disk_that_fills_in_the_middle_of_a_file_is_the_same_error(tmp_path: Path) -> None:
+    """A limit of the file's size acts as a disk does: a part is taken, the next write fails."""
+    code = (
+        "import asyncio, resource, sys\n"
+        "from k8s_extcap.edge.fifo import open_fifo\n"
+        "async def work():\n"
+        "    sink = await open_fifo(sys.argv[1])\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "    sink.put(b'x' * 1500)\n"
+        "    print(sink.gone, sink.pending, sink.failure.sentence)\n"
+        "asyncio.run(work())\n"
+    )
+    file = tmp_path / "full.pcapng"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(file)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.startswith("True 0 The capture could not be written to ")
+    assert file.stat().st_size == 1000
+
+
+def test_a_standard_output_is_given_back_as_it_was() -> None:
+    async def work() -> None:
+        reader, writer = os.pipe()
+        saved = os.dup(1)
+        os.dup2(writer, 1)
+        try:
+            sink = standard_output()
+            assert not os.get_blocking(writer)
+            sink.put(b"abc")
+            sink.close()
+            assert os.get_blocking(writer)
+        finally:
+            os.dup2(saved, 1)
+            for handle in (saved, reader, writer):
+                os.close(handle)
 
     run(work())
 

@@ -31,6 +31,8 @@ NO_SHELL = (
         (b"\xff not json", None, "Unreadable"),
         (b"{}", None, ""),
         (b'{"status":"Failure","details":{"causes":[{"reason":"ExitCode","message":"many"}]}}', None, ""),
+        (b'{"status":"Failure","details":{"causes":[{"reason":"ExitCode","message":"--5"}]}}', None, ""),
+        ('{"status":"Failure","details":{"causes":[{"reason":"ExitCode","message":"²"}]}}'.encode(), None, ""),
         (b'{"status":"Failure","details":null,"reason":"InternalError"}', None, "InternalError"),
     ],
 )
