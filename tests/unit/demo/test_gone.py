@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from testbed import ordinary
 from testbed.demo import DemoCluster, Mode
 
 pytestmark = pytest.mark.demo
@@ -110,8 +111,10 @@ def test_nothing_is_left_after_the_node_was_killed() -> None:
 def test_nothing_is_left_of_an_ordinary_users_namespace() -> None:
     """The kernel forgets PR_SET_PDEATHSIG at some changes of rights; making a user namespace must not be one."""
     site = Path(aiohttp.__file__).resolve().parents[1]
-    user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "env", f"PYTHONPATH={site}", "HOME=/"]
-    with DemoCluster.start(mode=Mode.USERNS, prefix=user, python="/usr/bin/python3") as cluster:
+    with (
+        ordinary.prefix(site) as user,
+        DemoCluster.start(mode=Mode.USERNS, prefix=user, python="/usr/bin/python3") as cluster,
+    ):
         pids = _tree(cluster.process.pid)
         namespaces = set().union(*(_links(pid) for pid in pids))
         assert len([name for name in namespaces if name.startswith("net:")]) > 10

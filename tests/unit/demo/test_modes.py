@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed import ordinary
 from testbed.demo import DemoCluster, Mode, modes
 from testbed.demo.rawclient import STDERR, Client, exec_path
 
@@ -33,8 +34,10 @@ def _as_ordinary_user(mode: Mode) -> Iterator[DemoCluster]:
     import aiohttp
 
     site = Path(aiohttp.__file__).resolve().parents[1]
-    prefix = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "env", f"PYTHONPATH={site}", "HOME=/"]
-    with DemoCluster.start(mode=mode, prefix=prefix, python=SYSTEM_PYTHON) as cluster:
+    with (
+        ordinary.prefix(site, USER) as prefix,
+        DemoCluster.start(mode=mode, prefix=prefix, python=SYSTEM_PYTHON) as cluster,
+    ):
         yield cluster
 
 
