@@ -162,7 +162,8 @@ class Api:
                 method, url, headers=headers, body=data, timeout=self._timeout, retries=False, redirect=False
             )
         except urllib3.exceptions.HTTPError as error:
-            raise ConnectError(unreached(self.server, error)) from error
+            proxy = getattr(self._pool, "proxy", None)
+            raise ConnectError(unreached(self.server, error, str(proxy or ""))) from error
         date = email.utils.parsedate_tz(answer.headers.get("Date"))
         if date:
             self._skew = email.utils.mktime_tz(date) - time.time()

@@ -75,18 +75,33 @@ def _paths(kubeconfig: str) -> str:
     return kubeconfig or os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
 
 
+_MEND = "Correct it, or choose another in the option Kubeconfig."
+
+
+def _core(error: Exception, paths: str) -> str:
+    """The library's words without its own "Invalid kube-config" and the path that is said already."""
+    text = str(error).replace("Invalid kube-config file.", "").replace("Invalid kube-config.", "")
+    if paths:
+        text = text.replace(paths + " file", "it").replace(paths, "it")
+    return text.strip().rstrip(".")
+
+
 def _merged(kubeconfig: str) -> KubeConfigMerger:
     paths = _paths(kubeconfig)
     try:
         merger = KubeConfigMerger(paths)
     except ConfigException as error:
-        raise ConfigError(
-            f"The kubeconfig {paths} cannot be used: {error}. 'kubectl config view' may say more."
-        ) from error
+        raise ConfigError(f"The kubeconfig {paths} cannot be used: {_core(error, paths)}. {_MEND}") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The kubeconfig {paths} cannot be read: {error}.") from error
+        reason = getattr(error, "strerror", "") or "it is no text"
+        raise ConfigError(f"The kubeconfig {paths} cannot be read ({reason}). {_MEND}") from error
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ConfigError(f"The file {paths} is no kubeconfig. {_MEND}") from error
     except Exception as error:  # PyYAML's errors, which this module need not import
-        raise ConfigError(f"The kubeconfig {paths} is not valid YAML: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", "") or getattr(error, "reason", "") or type(error).__name__
+        raise ConfigError(f"The kubeconfig {paths} is not valid YAML{where} ({problem}). {_MEND}") from error
     if merger.config is None:
         raise ConfigError(
             f"There is no kubeconfig at {paths}. Set KUBECONFIG, or choose a file in the option Kubeconfig; "
@@ -154,11 +169,22 @@ def connect(connection: Connection, *, cache: str, interactive: bool = True, cap
         have = ", ".join(c.name for c in known.all[:5]) or "none"
         what = f"has no context '{name}'" if name else "names no current context"
         raise ConfigError(f"The kubeconfig {_paths(connection.kubeconfig)} {what}. It has: {have}.")
+    users = {str(u.get("name")) for u in _sections(merger.config.value, "users")}
+    if not chosen.server:
+        raise ConfigError(
+            f"Context '{name}' has no cluster with a server in the kubeconfig {_paths(connection.kubeconfig)}. Correct "
+            "it, or choose another context."
+        )
+    if chosen.user and chosen.user not in users:
+        raise ConfigError(
+            f"Context '{name}' names the user '{chosen.user}', whom the kubeconfig {_paths(connection.kubeconfig)} "
+            "does not have. Correct it, or choose another context."
+        )
     try:
         loader = _loader(merger, name, cache, interactive=interactive)
         loader.load_and_set(settings)
     except ConfigException as error:
-        raise ConfigError(f"Context '{name}' cannot be used: {error}.") from error
+        raise ConfigError(f"Context '{name}' cannot be used: {_core(error, '')}. {_MEND}") from error
     if connection.proxy:
         settings.proxy = connection.proxy
     return _session(settings, chosen, connection, capture)
@@ -205,8 +231,8 @@ def _session(settings: Any, context: Context, connection: Connection, capture: s
             pool.connection_pool_kw["ssl_context"] = tls  # one judgement on certificates for requests and streams
     except (ssl.SSLError, OSError, ValueError) as error:
         raise CredentialError(
-            f"The certificates of context '{context.name}' cannot be loaded: {error}. Check the user and cluster "
-            "entries of the kubeconfig."
+            f"The certificates of context '{context.name}' cannot be loaded ({_reason(error)}). Check the user and "
+            "cluster entries of the kubeconfig."
         ) from error
     proxy = str(settings.proxy or "")
     if proxy and should_bypass_proxies(server, settings.no_proxy or ""):
@@ -229,6 +255,10 @@ def _session(settings: Any, context: Context, connection: Connection, capture: s
         timeout=connection.timeout,
         connection=connection,
     )
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error).partition(" (_ssl")[0]
 
 
 def _tls(settings: Any) -> ssl.SSLContext:

@@ -7,6 +7,7 @@ Plugins get no terminal: Wireshark has none to give, and one that reads it would
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import hashlib
 import json
@@ -23,10 +24,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from k8s_extcap.model.errors import CredentialError
+from k8s_extcap.model.errors import CredentialError, clip
 
 QUIET = 10.0  # seconds for a plugin nobody may be asked by: it answers from its own cache or not at all
 PATIENT = 120.0  # seconds at a capture: a login in the browser is allowed then
+SAID = 220  # characters of a plugin's last words: its reason stands at their end
 SLACK = 60.0  # a token that ends within a minute is not worth starting a capture with
 
 
@@ -101,7 +103,7 @@ def _command(spec: dict[str, Any], folder: str) -> list[str]:
         hint = str(spec.get("installHint") or "").strip()
         searched = os.environ.get("PATH", "") if os.sep not in command else str(Path(command).parent)
         raise CredentialError(
-            f"The kubeconfig's credential plugin '{command}' was not found in {searched}. Install it, or run "
+            f"The kubeconfig's credential plugin '{command}' was not found in {clip(searched, 160)}. Install it, or run "
             f"'k8s-extcap install' in a shell that finds it, so that its PATH is remembered. {hint}"
         )
     return [found, *(str(a) for a in spec.get("args") or ())]
@@ -132,7 +134,11 @@ def _run(spec: dict[str, Any], cluster: dict[str, Any], folder: str, *, interact
             start_new_session=True,
         )
     except OSError as error:
-        raise CredentialError(f"The credential plugin {command[0]} could not be started: {error.strerror}.") from error
+        raise CredentialError(
+            f"The credential plugin {command[0]} could not be started: {error.strerror}. Install it anew, or run it in "
+            "a terminal to see why."
+        ) from error
+    _running.add(process)
     try:
         out, err = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired as error:
@@ -141,21 +147,40 @@ def _run(spec: dict[str, Any], cluster: dict[str, Any], folder: str, *, interact
             "log in, then try again."
         ) from error
     finally:
+        _running.discard(process)
         _end(process)
     if process.returncode:
-        said = err.decode(errors="replace").strip() or out.decode(errors="replace").strip() or "it said nothing"
+        # Its standard output may hold a credential: never shown.
+        said = clip(err.decode(errors="replace")[-SAID:]).rstrip(".") or "it said nothing"
         raise CredentialError(
-            f"The credential plugin {Path(command[0]).name} failed with exit code {process.returncode}: {said[-220:]}"
+            f"The credential plugin {Path(command[0]).name} failed with exit code {process.returncode}: {said}. Run it "
+            "in a terminal to log in, then try again."
         )
     return _parse(out, command[0])
 
 
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def abandon() -> None:
+    """Ends the plugins that are running for somebody who does not wait any more; the thread that waits reaps them."""
+    for process in list(_running):
+        _kill(process)
+
+
+atexit.register(abandon)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)  # its own session: ours and its children's only
+    except ProcessLookupError:
+        pass  # it ended meanwhile
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)  # its own session: ours and its children's only
-        except ProcessLookupError:
-            pass  # it ended meanwhile
+        _kill(process)
         process.communicate()
 
 
@@ -183,5 +208,8 @@ def _parse(out: bytes, command: str) -> Credential:
             f"The credential plugin {command} printed no ExecCredential. Run it in a terminal to see what it says."
         ) from error
     if not credential.token and not (credential.certificate and credential.key):
-        raise CredentialError(f"The credential plugin {command} gave neither a token nor a client certificate.")
+        raise CredentialError(
+            f"The credential plugin {command} gave neither a token nor a client certificate. "
+            "Run it in a terminal to log in, then try again."
+        )
     return credential

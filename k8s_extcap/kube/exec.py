@@ -203,7 +203,7 @@ async def open_exec(session: Session, command: Command, handler: Handler, *, std
     except picows.WSHandshakeError as error:
         raise await asyncio.to_thread(_refused, session, command, path, error) from error
     except (TimeoutError, OSError, Exception) as error:  # the proxies' libraries have trees of their own
-        raise ConnectError(unreached(session.server, error)) from error
+        raise ConnectError(unreached(session.server, error, session.proxy)) from error
     if not stream.connected:
         # The library takes a connection that ends before the answer for an established one.
         raise ConnectError(refused.broken_off(session.server, "no answer"))

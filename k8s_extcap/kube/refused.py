@@ -22,6 +22,11 @@ def refusal(status: int, data: bytes, what: str, server: str, after: float = 0.0
             f"The cluster at {server} does not accept these credentials (401 {said.message or 'Unauthorized'}). They "
             "may have expired: log in again, then try once more."
         )
+    if status == 403 and '"system:anonymous"' in said.message:
+        return CredentialError(
+            f"The cluster at {server} was given no credentials and refused: {said.message.rstrip('.')}. Log in, or use "
+            "a context whose user has credentials."
+        )
     return RefusedError(
         _worded(status, said, what, server, after) if said.message else _foreign(status, data, what, server),
         status=status,

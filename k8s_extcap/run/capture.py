@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from k8s_extcap.edge.fifo import Sink
-from k8s_extcap.kube import review
+from k8s_extcap.kube import credential, review
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.methods import ladder
 from k8s_extcap.model.errors import MethodError, RemoteError
@@ -79,6 +79,7 @@ async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch 
         facts = await or_stop(review.gather(session, request, target), stop)
         plan = ladder.plan(request, target, facts, number)
     except StoppedError:
+        credential.abandon()
         return Report(0, 0, time.time() - began, None, stop.reason)
     leftover: list[str] = []
     failed: dict[MethodName, str] = {}

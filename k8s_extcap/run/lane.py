@@ -16,6 +16,7 @@ from k8s_extcap.edge import log
 from k8s_extcap.edge.fifo import Sink, open_fifo
 from k8s_extcap.model.errors import ExtcapError, UsageError
 from k8s_extcap.run.stop import Stop, StoppedError, or_stop, watch_parent, watch_signals
+from k8s_extcap.version import VERSION
 from k8s_extcap.wireshark import argv as arguments
 from k8s_extcap.wireshark.options import BY_CALL
 
@@ -50,10 +51,12 @@ async def _lane(invocation: arguments.Invocation) -> int:
         _log.info("stopped before the FIFO had a reader: %s", stop.reason)
     except ExtcapError as error:
         _log.error("%s", error, exc_info=error)
+        _begin(sink)
         say(error.sentence)
         return error.exit_code
     except Exception as error:
         _log.critical("unexpected", exc_info=error)
+        _begin(sink)
         say(
             f"k8s-extcap met an error it does not know ({type(error).__name__}: {error}). The log has the details: "
             f"{log.default_file()}"
@@ -73,6 +76,14 @@ async def _capture(invocation: arguments.Invocation, sink: Sink, stop: Stop) -> 
     wanted = asked.from_invocation(invocation)
     watch = capture.Watch(on_session=wanted.verify, on_target=wanted.remember)
     await capture.capture(wanted.request, sink, stop, watch)
+
+
+def _begin(sink: Sink | None) -> None:
+    """A host that read nothing at all reports that as well, without words: then it gets an empty capture."""
+    if sink is not None and not sink.used:
+        from k8s_extcap.wire import blocks
+
+        sink.put(blocks.section(f"k8s-extcap {VERSION}", ""))
 
 
 def say(sentence: str) -> None:
