@@ -103,7 +103,8 @@ class Window:
         self.wait_for_end()
 
     def wait_for_end(self) -> None:
-        self.screen.wait("end of the capture", lambda view: not _sensitive(view.one("push button", "Stop")))
+        """Until all of it has ended: the red square is grey at once, the fin stays pressed until the extcap is gone."""
+        self.screen.wait("end of the capture", _ended)
 
     def close_file(self) -> None:
         """Back to the welcome page."""
@@ -111,7 +112,7 @@ class Window:
 
     def press_start(self) -> None:
         """The blue fin: starts what is selected, or after a stop the same again."""
-        self.screen.click(self.screen.wait("start button", lambda view: view.one("check box", "Start")))
+        self.screen.click(self.screen.wait("start button", _fin))
 
     def rescan(self) -> None:
         """F5 on the welcome page. It gives no sign of its own: wait for what should be new."""
@@ -232,5 +233,12 @@ def _packets(view: View) -> int:
     return 0
 
 
-def _sensitive(widget: Widget | None) -> bool:
-    return bool(widget and "sensitive" in widget.states)
+def _fin(view: View) -> Widget | None:
+    """The start button, if it can be pressed."""
+    fin = view.one("check box", "Start")
+    return fin if fin and "sensitive" in fin.states else None
+
+
+def _ended(view: View) -> bool:
+    fin, square = view.one("check box", "Start"), view.one("push button", "Stop")
+    return bool(fin and square and "checked" not in fin.states and "sensitive" not in square.states)
