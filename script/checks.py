@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,17 +54,33 @@ def check(name: str, command: tuple[str, ...]) -> str:
     return ""
 
 
-def attended(command: list[str], environment: dict[str, str]) -> int:
-    """Runs it in a process group of its own, so that an interruption reaches it once, from here, and leaves it the
-    time to take down what it set up; Ctrl+C of a terminal would reach it twice, which cuts that short.
+def attended(commands: list[list[str]], environment: dict[str, str]) -> list[int]:
+    """Runs them side by side and returns their exit codes; the output of all but the first is shown when it is whole.
+
+    Each has a process group of its own, so that an interruption reaches it once, from here, and leaves it the time to
+    take down what it set up; Ctrl+C of a terminal would reach it twice, which cuts that short.
     """
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, process_group=0)
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
-        process.wait(TEARDOWN_SECONDS)
-        raise
+    with ExitStack() as stack:
+        logs = [None, *(stack.enter_context(tempfile.TemporaryFile()) for _ in commands[1:])]
+        processes = [
+            subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0
+            )
+            for command, log in zip(commands, logs, strict=True)
+        ]
+        try:
+            codes = [process.wait() for process in processes]
+        except KeyboardInterrupt:
+            for process in processes:
+                process.send_signal(signal.SIGINT)
+            for process in processes:
+                process.wait(TEARDOWN_SECONDS)
+            raise
+        for log in logs[1:]:
+            if log:
+                log.seek(0)
+                sys.stdout.write(log.read().decode(errors="replace"))
+    return codes
 
 
 def interrupt(number: int, frame: object) -> None:
@@ -73,16 +90,18 @@ def interrupt(number: int, frame: object) -> None:
 
 
 def run_tests(phase: str, book: Path, arguments: list[str]) -> str:
-    """One pytest run; its output goes straight through. Returns what is wrong beyond single tests, or ''.
+    """Runs one phase; returns what is wrong beyond single tests, or ''.
 
-    The fast phase tells the fixtures to build nothing (K8S_EXTCAP_BUILD): a build may be going on beside it.
+    The fast phase is shared out between two runs where there are two cores: its tests mostly wait for processes. It
+    also tells the fixtures to build nothing (K8S_EXTCAP_BUILD), since a build may be going on beside it.
     """
-    environment = {**os.environ, "K8S_EXTCAP_BUILD": "no" if phase == "fast" else "yes"}
+    fast = phase == "fast"
+    environment = {**os.environ, "K8S_EXTCAP_BUILD": "no" if fast else "yes"}
+    shares = 2 if fast and (os.cpu_count() or 1) > 1 else 1
     command = [sys.executable, "-m", "pytest", "-p", "script.ledger", f"--ledger={book}", f"--phase={phase}"]
-    code = attended([*command, *arguments], environment)
-    if code in (PYTEST_PASSED, PYTEST_FAILED, PYTEST_NOTHING):
-        return ""
-    return f"tests ({phase}): pytest ended with code {code}"
+    codes = attended([[*command, f"--share={n}/{shares}", *arguments] for n in range(1, shares + 1)], environment)
+    strange = [code for code in codes if code not in (PYTEST_PASSED, PYTEST_FAILED, PYTEST_NOTHING)]
+    return f"tests ({phase}): pytest ended with code {strange[0]}" if strange else ""
 
 
 def whole(book: Path, arguments: list[str], logs: Path) -> list[str]:

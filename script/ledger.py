@@ -8,6 +8,7 @@ being built beside it.
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,9 +44,11 @@ def count(outcomes: Iterable[Outcome]) -> Counter[str]:
 class Ledger:
     """Collects the reports of each test and writes one line when its teardown is over."""
 
-    def __init__(self, path: Path, phase: str) -> None:
+    def __init__(self, path: Path, phase: str, share: str) -> None:
         self.path = path
         self.phase = phase
+        number, shares = share.split("/")
+        self.number, self.shares = int(number) - 1, int(shares)
         self.current: dict[str, Outcome] = {}
 
     def write(self, outcome: Outcome) -> None:
@@ -64,6 +67,9 @@ class Ledger:
             config.hook.pytest_deselected(items=dropped)
 
     def wanted(self, item: pytest.Item, known: dict[str, Outcome]) -> bool:
+        # By file, so that what a file's tests share is set up once.
+        if zlib.crc32(item.path.name.encode()) % self.shares != self.number:
+            return False
         if self.phase == "rest":
             return item.nodeid not in known or known[item.nodeid].word in ("skipped", "left-out")
         marks = [name for name in LEFT_OUT_OF_FAST if item.get_closest_marker(name)]
@@ -97,10 +103,13 @@ def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ledger")
     group.addoption("--ledger", type=Path, help="file that every outcome is appended to")
+    group.addoption("--share", default="1/1", metavar="N/M", help="the Nth of M runs that share the phase out")
     group.addoption("--phase", choices=("fast", "rest"), default="fast", help="which part of the suite to run")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     path = config.getoption("--ledger")
     if path is not None:
-        config.pluginmanager.register(Ledger(path, config.getoption("--phase")), "ledger-writer")
+        config.pluginmanager.register(
+            Ledger(path, config.getoption("--phase"), config.getoption("--share")), "ledger-writer"
+        )

@@ -62,6 +62,7 @@ def test_without_a_cluster_it_shows_pods_and_packets_of_its_own_and_leaves_nothi
     assert list((tmp_path / "home").iterdir()) == [], "it wrote into somebody's home"
 
 
+@pytest.mark.slow
 def test_somebodys_own_cluster_is_left_alone_where_nobody_can_be_asked(tmp_path: Path, demo: DemoCluster) -> None:
     done = run(tmp_path / "home", "--seconds", "5", KUBECONFIG=str(demo.kubeconfig))
     assert f"answers: context demo, {demo.url}" in done.stdout
@@ -69,6 +70,7 @@ def test_somebodys_own_cluster_is_left_alone_where_nobody_can_be_asked(tmp_path:
     assert "Starting a small cluster" in done.stdout
 
 
+@pytest.mark.slow
 def test_somebodys_own_cluster_is_used_with_yes(tmp_path: Path, demo: DemoCluster) -> None:
     done = run(tmp_path / "home", "--yes", KUBECONFIG=str(demo.kubeconfig))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -78,6 +80,7 @@ def test_somebodys_own_cluster_is_used_with_yes(tmp_path: Path, demo: DemoCluste
     assert "LEFT" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_cluster_that_does_not_answer_is_named_and_the_demo_goes_on(tmp_path: Path, demo: DemoCluster) -> None:
     gone = tmp_path / "kubeconfig"
     gone.write_text(demo.kubeconfig.read_text().replace(demo.url, "https://127.0.0.1:1"))

@@ -92,6 +92,19 @@ def test_the_rest_takes_what_was_left_out_or_skipped_and_nothing_twice(suite: Pa
     assert after["test_bad"] == "failed", "an earlier failure is not forgotten"
 
 
+def test_two_runs_share_the_files_out(suite: Path) -> None:
+    for name in ("one", "two", "three", "four"):
+        (suite / f"test_{name}.py").write_text("def test_it(): pass")
+    run(suite, "fast", "--share=1/2")
+    first = set(ledger.read(suite / "book"))
+    run(suite, "fast", "--share=2/2")
+    both = ledger.read(suite / "book")
+    assert 0 < len(first) < len(both) == 12
+    assert {test.partition("::")[0] for test in first}.isdisjoint(
+        test.partition("::")[0] for test in both if test not in first
+    )
+
+
 def test_a_file_that_cannot_be_imported_is_a_failure(suite: Path) -> None:
     (suite / "test_syntax.py").write_text("def test_(:")
     run(suite, "fast")
@@ -158,7 +171,7 @@ def test_an_interruption_gives_the_tests_the_time_to_take_down(tmp_path: Path, t
     )
     code = (
         "import signal, sys; from script import checks; signal.signal(signal.SIGTERM, checks.interrupt)\n"
-        "try: checks.attended([sys.executable, sys.argv[1]], {})\n"
+        "try: checks.attended([[sys.executable, sys.argv[1]]], {})\n"
         "except KeyboardInterrupt: sys.exit(9)"
     )
     command = [sys.executable, "-c", code, str(slow)]
