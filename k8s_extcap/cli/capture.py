@@ -59,11 +59,19 @@ def capture(
         raise UsageError(
             "Packets are no text for a terminal. Name a file with -w FILE, or pipe them: … -w - | tshark -r -"
         )
-    report = asyncio.run(_capture(request, write, quiet=quiet))
+    asyncio.run(_whole(request, write, quiet=quiet))
+
+
+async def _whole(request: CaptureRequest, write: str, *, quiet: bool) -> None:
+    from k8s_extcap.run import leaving
+
+    threads = leaving.prepare()
+    report = await _capture(request, write, quiet=quiet)
     for sentence in report.leftover:
         say(sentence)
     if not quiet:
         say(summary(report))
+    leaving.unless_idle(threads, 0)
 
 
 async def _capture(request: CaptureRequest, write: str, *, quiet: bool) -> Report:
@@ -74,7 +82,7 @@ async def _capture(request: CaptureRequest, write: str, *, quiet: bool) -> Repor
     from k8s_extcap.run.stop import Stop, watch_signals
 
     stop = Stop()
-    watch_signals(stop)
+    watch_signals(stop, nohup=True)
     if write != "-" and os.path.isdir(write):  # noqa: PTH112  (one stat before anything runs)
         raise OutputError(f"{write} is a folder. Name the capture file in it.")
     sink = standard_output() if write == "-" else await open_fifo(write)
@@ -95,6 +103,7 @@ class _PlannedError(Exception):
 
 async def _plan(request: CaptureRequest) -> None:
     from k8s_extcap.edge.fifo import open_fifo
+    from k8s_extcap.run import leaving
     from k8s_extcap.run.capture import Watch
     from k8s_extcap.run.capture import capture as run
     from k8s_extcap.run.stop import Stop, watch_signals
@@ -106,6 +115,7 @@ async def _plan(request: CaptureRequest) -> None:
 
     stop = Stop()
     watch_signals(stop)
+    threads = leaving.prepare()
     sink = await open_fifo(os.devnull)
     try:
         await run(request, sink, stop, Watch(on_plan=show_plan))
@@ -113,6 +123,7 @@ async def _plan(request: CaptureRequest) -> None:
         pass
     finally:
         sink.close()
+    leaving.unless_idle(threads, 0)
 
 
 async def _progress(counters: Counters) -> None:

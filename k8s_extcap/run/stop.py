@@ -35,10 +35,15 @@ class Stop:
         await self._event.wait()
 
 
-def watch_signals(stop: Stop) -> None:
-    """Wireshark stops us by SIGTERM; Ctrl+C reaches the whole process group as SIGINT; a closed terminal is SIGHUP."""
+def watch_signals(stop: Stop, *, nohup: bool = False) -> None:
+    """Wireshark stops us by SIGTERM; Ctrl+C reaches the whole process group as SIGINT; a closed terminal is SIGHUP.
+    `nohup`: that one is obeyed only if nobody has had it ignored, as the program of this name does (so does tcpdump).
+    """
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if not nohup or signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         loop.add_signal_handler(number, stop.request, signal.Signals(number).name)
 
 

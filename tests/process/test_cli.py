@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -236,3 +237,49 @@ def test_ctrl_c_ends_a_capture_well(shell: Shell) -> None:
         process.send_signal(signal.SIGINT)
         assert "lost" in process.stderr.read()
     assert process.returncode == 0
+
+
+def silent(folder: Path) -> tuple[socket.socket, Path]:
+    """A server that takes connections and never answers, and the kubeconfig that leads to it."""
+    server = socket.create_server(("127.0.0.1", 0))
+    path = folder / "silent"
+    named = {"name": "x"}
+    entries = {
+        "clusters": [{**named, "cluster": {"server": f"http://127.0.0.1:{server.getsockname()[1]}"}}],
+        "contexts": [{**named, "context": {"cluster": "x", "user": "x"}}],
+        "users": [{**named, "user": {"token": "t"}}],
+    }
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "x", **entries}))
+    return server, path
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_ctrl_c_does_not_wait_for_a_cluster_that_never_answers(tmp_path: Path, more: list[str]) -> None:
+    server, kubeconfig = silent(tmp_path)
+    shell = Shell(tmp_path, str(kubeconfig))
+    with server:
+        process = subprocess.Popen(
+            [sys.executable, "-c", CODE, "capture", "shop/db-0", "-w", "x.pcapng", "--timeout", "600", *more],
+            env=shell.environment, cwd=shell.home, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        with server.accept()[0] as asked:
+            assert asked.recv(1)  # the request is under way: its thread waits for ten minutes from here
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_a_capture_under_nohup_outlives_the_terminal(tmp_path: Path) -> None:
+    server, kubeconfig = silent(tmp_path)
+    shell = Shell(tmp_path, str(kubeconfig))
+    with server:
+        process = subprocess.Popen(
+            ["nohup", sys.executable, "-c", CODE, "capture", "shop/db-0", "-w", "x.pcapng", "--timeout", "600"],
+            env=shell.environment, cwd=shell.home, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        with server.accept()[0] as asked:
+            assert asked.recv(1)
+            process.send_signal(signal.SIGHUP)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=60)
+    assert b"SIGINT" in said
