@@ -61,7 +61,9 @@ def run(options: argparse.Namespace) -> int:
                     continue
                 result = one(place, name, cell, commit)
                 results.append(options.file, result)
-                failed += result.verdict == "failed"
+                if result.verdict == "failed":
+                    failed += 1
+                    place.scrub()
                 print(f"{result.verdict:8} {result.seconds:6.1f} s  {key}  {result.sentence[:150]}", flush=True)
     return failed
 

@@ -25,6 +25,7 @@ from testbed.wireshark.tshark import Tshark, end
 
 TARGET = KINDS[0]
 METHODS = ("upload", "nsenter")
+HOST, ALL = ("tshark", "dumpcap", "the extcap"), "all three"
 START = 40.0  # seconds for packets to flow, on a busy machine
 HOST_KILLED = 10.0  # seconds: the capture looks at its parent every half second, a Job's pod has five of grace
 STOPPED = 30.0  # seconds that the client is stopped
@@ -34,7 +35,7 @@ BACK = 150.0  # seconds: the pauses of the reaper between two tries grow to 60
 
 
 def cells(site: Site) -> Iterator[Cell]:
-    for victim in ("tshark", "dumpcap", "the extcap", "all of them"):
+    for victim in (*HOST, ALL):
         for method in METHODS:
             for node in NODES:
                 what = {"blow": f"SIGKILL of {victim} under tshark", "method": method, "node": node}
@@ -77,7 +78,8 @@ def _host(site: Site, method: str, node: str, victim: str) -> Outcome:
                 raise TimeoutError(f"no packets: {process.stderr.read()[-300:]}")
             family = {process.pid: "tshark"} | {p: _name(p) for p in children(process.pid)}
             before = search.left(site, pod, home)
-            chosen = [p for p, name in family.items() if victim in ("all of them", name)]
+            wanted = HOST if victim == ALL else (victim,)
+            chosen = [p for p, name in family.items() if name in wanted]
             for pid in chosen:
                 os.kill(pid, signal.SIGKILL)
             found, seconds = search.watch(site, pod, home, HOST_KILLED)

@@ -101,9 +101,10 @@ def _moment(site: Site, method: str, node: str, percent: int) -> Outcome:
     pod, home = site.pod(kind(method), node), product.home(site, "kill")
     with running(site, method, node, home) as process:
         time.sleep(delay)
+        process.send_signal(signal.SIGSTOP)  # so that what is there can be looked at before the far side moves
+        there = search.left(site, pod, home)
         process.kill()
         process.wait()
-        there = search.left(site, pod, home)
         found, seconds = search.watch(site, pod, home, REAPED)
     restarts = site.restarts(pod)
     fresh(site, method, node)
@@ -120,10 +121,9 @@ def _moment(site: Site, method: str, node: str, percent: int) -> Outcome:
 
 
 def _by(there: search.Left) -> str:
-    """Whose work it was: without a reaper the guard is the only one there, without a guard the reaper is."""
-    if there.here:
-        return "reaper" if not there.processes else "guard, reaper"
-    return "guard" if there.far else ""
+    """Whose work it was: objects and journals are the reaper's, what is in the pod the guard ends first."""
+    mine = ("guard",) if there.processes or there.files else ()
+    return ", ".join((*mine, "reaper") if there.journals or there.objects else mine)
 
 
 def _both(site: Site, method: str, node: str, percent: int) -> Outcome:
@@ -136,10 +136,10 @@ def _both(site: Site, method: str, node: str, percent: int) -> Outcome:
         else:
             flows(home, process)
         os.killpg(process.pid, signal.SIGSTOP)  # so that nothing happens between the two blows
+        there = search.left(site, pod, home)
         for line in search.here(home):
             os.kill(int(line.split()[0]), signal.SIGKILL)
         process.wait()
-        there = search.left(site, pod, home)
         _, seconds = search.inside(site, pod, home, ALONE)
     between = search.left(site, pod, home)
     cleaned = product.command(site, home, "cleanup", *(w for n in NAMESPACES for w in ("-n", n)))

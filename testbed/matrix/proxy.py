@@ -67,13 +67,17 @@ class Proxy:
                 threading.Thread(target=self._pass, args=(source, sink), daemon=True).start()
 
     def _pass(self, source: socket.socket, sink: socket.socket) -> None:
+        """An end is held too: on a network that is gone nobody hears that the other side has left."""
         try:
-            while data := source.recv(_PIECE):
+            while True:
+                data = source.recv(_PIECE)
                 while self._frozen.is_set():
                     if self._over.wait(_LOOK):
                         return
+                if not data:
+                    sink.shutdown(socket.SHUT_WR)
+                    return
                 sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
         except OSError:
             return  # one side is gone; the other learns it from its own
 

@@ -40,8 +40,8 @@ def _kills(part: Sequence[Result]) -> list[str]:
             found = select(part, "kill", blow=blow, method=method)
             rows.append([blow, method, *_summary(found)])
     lines = [
-        "*Something was there*: the number of cells in which the search found something of ours directly after the",
-        "blow; the other blows fell before anything was done. *Gone after*: seconds from the blow until a search found",
+        "*Something was there*: the number of cells in which the search found something of ours when the blow",
+        "fell; the other blows fell before anything was done. *Gone after*: seconds from the blow until a search found",
         "nothing at all (a capture that was stopped or lost its network: nothing in the pod).",
         "",
         *table(head, rows),
@@ -93,14 +93,14 @@ def _stops(part: Sequence[Result]) -> list[str]:
         "",
         *table(head, rows),
         "Ctrl+C of tshark is another thing: tshark and dumpcap close their side before anybody else can act. The",
-        "sender goes on, and the loss is what was sent between the last packet in the file and the signal. Allowed is",
-        "what tcpdump may hold back, one block: 100 ms for a resident one, 10 ms for ours.",
+        "sender goes on, and the loss is what was sent between the last packet in the file and the signal: what",
+        "tcpdump holds back, one block (100 ms for a resident one, 10 ms for ours), and what is on its way.",
         "",
     ]
     ours = [[r.what["method"], r.what["node"], r.what["round"], str(r.figures.get("captured", "")),
-             str(r.figures.get("lost_at_end", "")), str(r.figures.get("allowed", "")), r.verdict]
+             str(r.figures.get("lost_at_end", "")), str(r.figures.get("block", "")), r.verdict]
             for r in select(part, "stops", how=stops.TSHARK)]  # fmt: skip
-    columns = ("method", "node", "round", "captured", "lost", "allowed", "")
+    columns = ("method", "node", "round", "captured", "lost", "one block", "")
     return [*lines, *(table(columns, ours) if ours else ["not run (no result)", ""])]
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,6 +56,15 @@ class Site:
         found = self.made.pop((kind.title, node), None)
         if found:
             self._delete(found.name, found.namespace)
+
+    def scrub(self) -> None:
+        """After a failed cell: what it left must not count as the next one's."""
+        for namespace in pods.NAMESPACES:
+            words = ("jobs,pods", "-n", namespace, "-l", "app.kubernetes.io/managed-by=k8s-extcap", "--wait=true")
+            self.cluster.kubectl("delete", *words, check=False)
+        for found in self.made.values():
+            self._delete(found.name, found.namespace)
+        self.made.clear()
 
     def restarts(self, pod: PodInfo) -> int:
         """How often its containers were started again: a capture must never be the reason for one."""
@@ -130,9 +139,13 @@ def _namespaces(cluster: Cluster) -> None:
     for name, level in pods.NAMESPACES.items():
         cluster.kubectl("create", "namespace", name)
         cluster.kubectl("label", "namespace", name, f"pod-security.kubernetes.io/enforce={level}")
-    for name in pods.NAMESPACES:
-        wanted = ["wait", "-n", name, "--for=create", "serviceaccount/default", "--timeout=30s"]
-        done = subprocess.run([cluster.kubectl_path, "--kubeconfig", cluster.kubeconfig, *wanted],
-                              capture_output=True, text=True, check=False)  # fmt: skip
-        if done.returncode:
-            raise BedError(f"namespace {name} got no service account: {done.stderr.strip()[:200]}")
+    over = time.monotonic() + 30
+    while missing := [name for name in pods.NAMESPACES if not _account(cluster, name)]:
+        if time.monotonic() > over:
+            raise BedError(f"no service account in {', '.join(missing)} after 30 s: the controllers are stuck")
+        time.sleep(0.2)
+
+
+def _account(cluster: Cluster, namespace: str) -> str:
+    """Before it is there, every pod is refused. (`kubectl wait --for=create` came with 1.31.)"""
+    return cluster.kubectl("get", "serviceaccount", "default", "-n", namespace, "--ignore-not-found", "-o", "name")

@@ -43,8 +43,10 @@ def origin(results: Sequence[Result]) -> str:
 
 
 def plain(sentence: str) -> str:
-    """A refusal without what differs from run to run: the space of the run, the node behind a pod's name."""
-    return re.sub(r"\bmatrix(-[a-z])?(-[a-z]+)?/([a-z0-9-]+?)-n[12]\b", r"NAMESPACE/\3", sentence)
+    """A refusal without what differs from pod to pod and node to node: its names."""
+    sentence = re.sub(r"\bpod matrix[a-z-]*/[a-z0-9-]+", "pod NAMESPACE/POD", sentence)
+    sentence = re.sub(r'\bpods "[a-z0-9-]+"', 'pods "POD"', sentence)
+    return re.sub(r"\bnode n[12]\b", "node NODE", sentence)
 
 
 def number(result: Result, figure: str) -> float:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from testbed.cluster.bed import CURRENT, VERSIONS, Bed
+from testbed.cluster.errors import BedError
 from testbed.matrix import methods
 from testbed.matrix.pods import KINDS, NODES, Kind
 from testbed.matrix.results import ROOT, Cell, Outcome
@@ -30,29 +31,42 @@ ROWS = (*((version, "") for version in VERSIONS if version != CURRENT), (CURRENT
 def cells(site: Site) -> Iterator[Cell]:
     for version, older in ROWS:
         with ExitStack() as stack:
-            opened: list[Site] = []
+            lab = _Lab(site.bed, stack, version, older)
             for kind in (k for k in KINDS if k.title in TITLES):
                 for node in NODES:
                     for method in methods.METHODS:
-                        what = {
-                            "kubernetes": version + (f", n2 {older}" if older else ""),
-                            "kind": kind.title,
-                            "node": node,
-                            "method": method,
-                        }
-                        ask = (version, older, kind, node, method)
-                        yield Cell(what, partial(_one, site.bed, stack, opened, *ask))
+                        release = version + (f", n2 {older}" if older else "")
+                        what = {"kubernetes": release, "kind": kind.title, "node": node, "method": method}
+                        yield Cell(what, partial(lab.ask, kind, node, method))
 
 
-def _one(
-    bed: Bed, stack: ExitStack, opened: list[Site], version: str, older: str, kind: Kind, node: str, method: str
-) -> Outcome:
-    if not opened:
-        reason = _missing(bed, version, older)
-        if reason:
-            return Outcome("not run", reason)
-        opened.append(_open(Bed(bed.root, NUMBER), stack, version, older))
-    return methods.ask(opened[0], kind, node, method)
+class _Lab:
+    """The bed of one release: brought up for its first cell, wiped after its last by the stack."""
+
+    def __init__(self, bed: Bed, stack: ExitStack, version: str, older: str) -> None:
+        self._bed, self._stack, self._version, self._older = bed, stack, version, older
+        self._site: Site | None = None
+        self._failure = _missing(bed, version, older)
+
+    def ask(self, kind: Kind, node: str, method: str) -> Outcome:
+        if not self._site and not self._failure:
+            try:
+                self._site = self._open()
+            except (BedError, subprocess.CalledProcessError) as error:
+                said = getattr(error, "stderr", "") or str(error)
+                self._failure = f"the bed does not come up: {' '.join(said.split())[-250:]}"
+        if not self._site:
+            return Outcome("not run", self._failure)
+        return methods.ask(self._site, kind, node, method)
+
+    def _open(self) -> Site:
+        """A bed that a killed run left is wiped first."""
+        words = [sys.executable, "-m", "testbed.cluster", "--bed", str(NUMBER)]
+        older = ("--node2", self._older) if self._older else ()
+        self._stack.callback(lambda: subprocess.run([*words, "wipe"], cwd=ROOT, check=False, capture_output=True))
+        for deed in (("wipe",), ("up", "--kubernetes", self._version, *older)):
+            subprocess.run([*words, *deed], cwd=ROOT, check=True, capture_output=True, text=True)
+        return self._stack.enter_context(open_site(Bed(self._bed.root, NUMBER)))
 
 
 def _missing(bed: Bed, *releases: str) -> str:
@@ -60,14 +74,3 @@ def _missing(bed: Bed, *releases: str) -> str:
     if not wanted or os.environ.get(BUILD) == "1":
         return ""
     return f"Kubernetes {wanted[0]} is not built; with {BUILD}=1 it is, in five minutes of two cores"
-
-
-def _open(bed: Bed, stack: ExitStack, version: str, older: str) -> Site:
-    """Up until the version's last cell; a bed that a killed run left is wiped first."""
-    words = [sys.executable, "-m", "testbed.cluster", "--bed", str(NUMBER)]
-    wipe = [*words, "wipe"]
-    subprocess.run(wipe, cwd=ROOT, check=True, capture_output=True)
-    up = [*words, "up", "--kubernetes", version, *(("--node2", older) if older else ())]
-    subprocess.run(up, cwd=ROOT, check=True, capture_output=True, text=True)
-    stack.callback(lambda: subprocess.run(wipe, cwd=ROOT, check=False, capture_output=True))
-    return stack.enter_context(open_site(bed))

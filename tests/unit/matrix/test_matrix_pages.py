@@ -40,7 +40,7 @@ def test_where_both_runtimes_agree_there_is_one_word() -> None:
     assert cells[2] == "refused [1]"
     assert cells[4] == "n1: works, n2: **failed**"
     assert cells[1] == "not run (no result)"
-    assert "1. pod NAMESPACE/nonroot cannot." in page
+    assert "1. pod NAMESPACE/POD cannot." in page
     assert "**non-root/n2/nsenter**: left: a Job" in page
 
 
@@ -87,8 +87,10 @@ def test_missing_packets_are_summed() -> None:
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
-        ("pod matrix/client-n1 has", "pod NAMESPACE/client has"),
-        ("pod matrix-restricted/strict-n2: no", "pod NAMESPACE/strict: no"),
+        ("pod matrix/client-n1 has", "pod NAMESPACE/POD has"),
+        ("pod matrix-restricted/strict-n2: no", "pod NAMESPACE/POD: no"),
+        ('pods "strict-n2" is forbidden', 'pods "POD" is forbidden'),
+        ("a helper pod on node n2 can", "a helper pod on node NODE can"),
         ("pod team/client-n1 has", "pod team/client-n1 has"),
     ],
 )

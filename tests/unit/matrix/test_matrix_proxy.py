@@ -70,6 +70,20 @@ def test_frozen_nothing_passes_and_afterwards_nothing_is_missing(proxy: Proxy) -
         assert one.recv(100) == b"during"
 
 
+def test_frozen_an_end_is_not_heard_either(proxy: Proxy) -> None:
+    with client(proxy) as one:
+        one.sendall(b"x")
+        assert one.recv(100) == b"x"
+        proxy.freeze()
+        one.shutdown(socket.SHUT_WR)
+        one.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            one.recv(100)
+        proxy.thaw()
+        one.settimeout(10)
+        assert one.recv(100) == b""
+
+
 def test_a_reset_ends_what_is_open_and_takes_new_ones(proxy: Proxy) -> None:
     with client(proxy) as one:
         one.sendall(b"x")
