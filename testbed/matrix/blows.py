@@ -88,7 +88,7 @@ def _host(site: Site, method: str, node: str, victim: str) -> Outcome:
     figures: dict[str, Figure] = {"there": before.kinds(), "gone_after": seconds, "killed": len(chosen)}
     if not chosen:
         return Outcome("failed", f"no such process among {', '.join(family.values())}", figures)
-    return _verdict(found, "", {**figures, "by": "the capture" if victim in ("tshark", "dumpcap") else "guard, reaper"})
+    return verdict(found, "", {**figures, "by": "the capture" if victim in ("tshark", "dumpcap") else "guard, reaper"})
 
 
 def _name(pid: int) -> str:
@@ -98,11 +98,11 @@ def _name(pid: int) -> str:
     return "the extcap" if b"--capture" in line.split(b"\0") else "another"
 
 
-def _verdict(found: search.Left, sentence: str, figures: dict[str, Figure]) -> Outcome:
+def verdict(found: search.Left, sentence: str, figures: dict[str, Figure]) -> Outcome:
     return Outcome("failed" if found else "works", found.spoken() or sentence, figures)
 
 
-class _Client:
+class Client:
     """A capture through its command, and what it says at its end."""
 
     def __init__(self, site: Site, method: str, node: str, kubeconfig: Path | None = None) -> None:
@@ -129,12 +129,12 @@ class _Client:
 
 
 def _stopped(site: Site, method: str, node: str) -> Outcome:
-    client = _Client(site, method, node)
+    client = Client(site, method, node)
     try:
         there = search.left(site, client.pod, client.home)
         client.process.send_signal(signal.SIGSTOP)
         began = time.monotonic()
-        inside, seconds = search.inside(site, client.pod, client.home, SILENCE)
+        inside, seconds = search.inside(client.pod, SILENCE)
         time.sleep(max(0.0, STOPPED - (time.monotonic() - began)))
         client.process.send_signal(signal.SIGCONT)
         sentence = client.last(15)
@@ -142,9 +142,9 @@ def _stopped(site: Site, method: str, node: str) -> Outcome:
     finally:
         product.kill(client.process)
     figures: dict[str, Figure] = {"there": there.kinds(), "gone_after": seconds, "by": "guard, then the capture"}
-    if inside.processes or inside.files:
+    if inside:
         return Outcome("failed", f"in the pod {SILENCE:.0f} s after the client was stopped: {inside.spoken()}", figures)
-    return _verdict(found, sentence, figures)
+    return verdict(found, sentence, figures)
 
 
 def _through(site: Site, proxy: Proxy, name: str) -> Path:
@@ -158,7 +158,7 @@ def _proxy(site: Site) -> Proxy:
 
 def _reset(site: Site, method: str, node: str) -> Outcome:
     with _proxy(site) as proxy:
-        client = _Client(site, method, node, _through(site, proxy, "reset"))
+        client = Client(site, method, node, _through(site, proxy, "reset"))
         try:
             there = search.left(site, client.pod, client.home)
             proxy.reset()
@@ -166,17 +166,17 @@ def _reset(site: Site, method: str, node: str) -> Outcome:
             found, seconds = search.watch(site, client.pod, client.home, HOST_KILLED)
         finally:
             product.kill(client.process)
-    return _verdict(found, sentence, {"there": there.kinds(), "gone_after": seconds, "by": "guard, the capture"})
+    return verdict(found, sentence, {"there": there.kinds(), "gone_after": seconds, "by": "guard, the capture"})
 
 
 def _frozen(site: Site, method: str, node: str) -> Outcome:
     with _proxy(site) as proxy:
-        client = _Client(site, method, node, _through(site, proxy, "frozen"))
+        client = Client(site, method, node, _through(site, proxy, "frozen"))
         try:
             there = search.left(site, client.pod, client.home)
             proxy.freeze()
             began = time.monotonic()
-            inside, seconds = search.inside(site, client.pod, client.home, SILENCE)
+            inside, seconds = search.inside(client.pod, SILENCE)
             sentence = client.last(FROZEN)
             time.sleep(max(0.0, FROZEN - (time.monotonic() - began)))
             proxy.thaw()
@@ -185,15 +185,15 @@ def _frozen(site: Site, method: str, node: str) -> Outcome:
             product.kill(client.process)
     by = "guard; after the network is back: reaper" if back > 1 else "guard, the capture"
     figures: dict[str, Figure] = {"there": there.kinds(), "gone_after": seconds, "rest_after_thaw": back, "by": by}
-    if inside.processes or inside.files:
+    if inside:
         return Outcome("failed", f"in the pod {SILENCE:.0f} s after the network froze: {inside.spoken()}", figures)
-    return _verdict(found, sentence, figures)
+    return verdict(found, sentence, figures)
 
 
 def _frozen_for_good(site: Site, method: str, node: str) -> Outcome:
     """The laptop is gone: nobody is left to undo anything. The guard, then the cluster itself, clear up."""
     with _proxy(site) as proxy:
-        client = _Client(site, method, node, _through(site, proxy, "gone"))
+        client = Client(site, method, node, _through(site, proxy, "gone"))
         try:
             there = search.left(site, client.pod, client.home)
             proxy.freeze()
@@ -201,7 +201,7 @@ def _frozen_for_good(site: Site, method: str, node: str) -> Outcome:
             for line in search.here(client.home):
                 os.kill(int(line.split()[0]), signal.SIGKILL)
             client.process.wait()
-            inside, seconds = search.inside(site, client.pod, client.home, SILENCE)
+            inside, seconds = search.inside(client.pod, SILENCE)
             began = time.monotonic()
             while (objects := search.objects(site)) and time.monotonic() - began < BACK + 60:
                 time.sleep(1)
@@ -210,6 +210,6 @@ def _frozen_for_good(site: Site, method: str, node: str) -> Outcome:
             product.kill(client.process)
     by = "guard, then the cluster (the Job's own end)" if there.objects else "guard"
     figures: dict[str, Figure] = {"there": there.kinds(), "gone_after": seconds, "objects_after": later, "by": by}
-    if inside.processes or inside.files:
+    if inside:
         return Outcome("failed", f"in the pod {SILENCE:.0f} s later: {inside.spoken()}", figures)
     return Outcome("failed" if objects else "works", ", ".join(objects), figures)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from testbed.matrix import blows, product, search
+from testbed.matrix import apiserver, blows, product, search
 from testbed.matrix.pods import KINDS, NAMESPACES, NODES, Kind
 from testbed.matrix.results import Cell, Figure, Outcome
 from testbed.matrix.site import Site
@@ -46,6 +46,7 @@ def cells(site: Site) -> Iterator[Cell]:
             what = {"blow": "SIGKILL of capture and reaper", "method": method, "node": node, "moment": f"{moment} %"}
             yield Cell(what, partial(_both, site, method, node, moment))
     yield from blows.cells(site)
+    yield from apiserver.cells(site)
     for kind in (TARGET, RESIDENT):
         for node in NODES:
             site.forget(kind, node)
@@ -140,7 +141,7 @@ def _both(site: Site, method: str, node: str, percent: int) -> Outcome:
         for line in search.here(home):
             os.kill(int(line.split()[0]), signal.SIGKILL)
         process.wait()
-        _, seconds = search.inside(site, pod, home, ALONE)
+        _, seconds = search.inside(pod, ALONE)
     between = search.left(site, pod, home)
     cleaned = product.command(site, home, "cleanup", *(w for n in NAMESPACES for w in ("-n", n)))
     found, _ = search.watch(site, pod, home, 10)

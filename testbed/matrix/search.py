@@ -133,19 +133,19 @@ def _line(process: Path) -> str:
 
 def watch(site: Site, pod: PodInfo, home: Path, within: float) -> tuple[Left, float]:
     """What is left when nothing is, or after `within` seconds, and how many seconds that took."""
-    return _until(site, pod, home, within, bool)
+    return _until(lambda: left(site, pod, home), within)
 
 
-def inside(site: Site, pod: PodInfo, home: Path, within: float) -> tuple[Left, float]:
-    """The same, but only what runs or lies in the pod has to go: objects are another ring's."""
-    return _until(site, pod, home, within, lambda found: bool(found.processes or found.files))
+def inside(pod: PodInfo, within: float) -> tuple[Left, float]:
+    """The same of what runs or lies in the pod: objects are another ring's, and no API server is asked."""
+    return _until(lambda: Left(*_inside(pod)), within)
 
 
-def _until(site: Site, pod: PodInfo, home: Path, within: float, there: Callable[[Left], bool]) -> tuple[Left, float]:
+def _until(look: Callable[[], Left], within: float) -> tuple[Left, float]:
     began = time.monotonic()
     while True:
-        found = left(site, pod, home)
+        found = look()
         passed = time.monotonic() - began
-        if not there(found) or passed > within:
+        if not found or passed > within:
             return found, round(passed, 1)
         time.sleep(0.25)

@@ -17,7 +17,7 @@ from k8s_extcap.setup import launcher
 from testbed.far import FarSide, children, until
 from testbed.matrix import product, search
 from testbed.matrix.pods import IDLE, NODES, PLAIN
-from testbed.matrix.results import Cell, Outcome
+from testbed.matrix.results import Cell, Figure, Outcome
 from testbed.matrix.site import Site
 from testbed.truth import launch, oracle
 from testbed.truth.files import Chunk, frames
@@ -196,7 +196,13 @@ def _tail(data: list[Chunk], at: int, method: str, *, gone: bool, processes: int
     verdict = oracle.judge(data, default=Expected()).flows[1]
     lost = max(0, (at - every[-1].time_ns) * RATE // 1_000_000_000)
     block, allowed = int(BLOCK[method] * RATE), int((BLOCK[method] + WAY) * RATE)
-    figures = {"captured": len(every), "lost_at_end": lost, "block": block, "processes": processes}
+    figures: dict[str, Figure] = {
+        "captured": len(every),
+        "lost_at_end": lost,
+        "block": block,
+        "load": round(os.getloadavg()[0], 1),  # what is on its way is more on a machine whose processes wait
+        "processes": processes,
+    }
     if verdict.missing or not gone:
         return Outcome("failed", f"{_faults(verdict)}{'' if gone else '; something is left in the pod'}", figures)
     if lost > allowed:
