@@ -64,8 +64,8 @@ def load() -> Status:
     content = folders.read(catalog.folder() + "/status", catalog.LIMIT)
     try:
         return msgspec.json.decode(content, type=Status)
-    except msgspec.DecodeError:
-        return Status()  # never written, or by another version
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return Status()  # never written, by another version, or damaged
 
 
 def store(status: Status) -> None:

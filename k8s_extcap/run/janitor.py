@@ -10,6 +10,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
@@ -40,14 +41,24 @@ def stale() -> list[str]:
     """Journals whose capture is gone and that no reaper works on."""
     found = []
     for path in journal.rest(journal.folder()):
-        contents = journal.read(path)
-        if contents.owner and owner.alive(contents.owner):
-            continue
-        lock = reaper.hold(path)
+        lock = reaper.hold(path) if _dead(path) else -1
         if lock >= 0:
             os.close(lock)
             found.append(path)
     return found
+
+
+def _dead(path: str) -> bool:
+    """Whether the journal's capture is gone. One that is just being written, or comes from another machine that shares
+    this home, tells nothing at first; its reaper holds the journal's lock before it is a minute old.
+    """
+    made_by = journal.read(path).owner
+    if owner.is_ours(made_by):
+        return not owner.alive(made_by)
+    try:
+        return time.time() - os.stat(path).st_mtime > FRESH  # noqa: PTH116
+    except OSError:
+        return False  # removed meanwhile
 
 
 def sweep_journals() -> Result:
@@ -58,7 +69,7 @@ def sweep_journals() -> Result:
         if lock < 0:
             continue
         try:
-            if owner.alive(journal.read(path).owner):
+            if not _dead(path):
                 continue
             what = [str(e.undo.get("what", "")) for e in journal.read(path).entries if not e.done]
             left = reaper.clean(path, patience=PATIENCE)

@@ -16,6 +16,7 @@ import msgspec
 
 from k8s_extcap.edge import folders
 from k8s_extcap.kube.connect import Session
+from k8s_extcap.model.errors import ConfigError
 from k8s_extcap.model.plan import ExecSpec
 from k8s_extcap.model.request import Connection
 from k8s_extcap.run import owner, undoing
@@ -123,14 +124,24 @@ class Journal:
 
 
 def open(capture: str, session: Session) -> Journal:  # noqa: A001 (journal.open reads as what it is)
-    """A new journal. ConfigError-free: an OSError here means that no deed may follow."""
+    """A new journal. ConfigError where it cannot be on disk: then no deed may follow."""
+    try:
+        return _begun(capture, session)
+    except OSError as error:
+        raise ConfigError(
+            f"The journal in {folder()} cannot be written ({error.strerror}), and without it nothing is made in a "
+            "cluster. Make that folder writable, or set K8S_EXTCAP_HOME to one that is."
+        ) from error
+
+
+def _begun(capture: str, session: Session) -> Journal:
     journal = Journal(f"{folders.ensure(folder())}/{capture}.jsonl", capture)
     connection = session.connection
     journal._write(  # noqa: SLF001
         {
             "capture": capture,
             "owner": owner.me(),
-            "kubeconfig": connection.kubeconfig or os.environ.get("KUBECONFIG", ""),
+            "kubeconfig": _absolute(connection.kubeconfig or os.environ.get("KUBECONFIG", "")),
             "context": session.context,
             "proxy": connection.proxy,
             "server": session.server,
@@ -139,6 +150,12 @@ def open(capture: str, session: Session) -> Journal:  # noqa: A001 (journal.open
     )
     _sync_folder(folder())
     return journal
+
+
+def _absolute(kubeconfig: str) -> str:
+    """Who reads the journal stands in another folder."""
+    paths = [Path(path).expanduser().absolute() for path in kubeconfig.split(os.pathsep) if path]
+    return os.pathsep.join(map(str, paths))
 
 
 def _sync_folder(path: str) -> None:
@@ -156,7 +173,7 @@ def read(path: str) -> Contents:
     for line in folders.read(path, SIZE).split(b"\n"):
         try:
             record = msgspec.json.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):  # the second: bytes that are no text, after a crash
             continue
         if isinstance(record, dict):
             _apply(found, record)

@@ -1,11 +1,13 @@
 """Who made something: user, machine, boot and process, so that only its maker's heirs ever undo it.
 
-The start time tells a process from a later one of the same number, the boot id from one before a restart.
+The start time tells a process from a later one of the same number, the boot id from one before a restart, the machine's
+id from another machine of the same name: `root@localhost` may be anybody.
 """
 
 from __future__ import annotations
 
 import getpass
+import hashlib
 import os
 import socket
 import subprocess
@@ -38,12 +40,31 @@ def started(pid: int) -> str:
 
 
 def me(pid: int = 0) -> str:
-    """`user@machine/boot/pid-start` of this process, as objects of ours carry it."""
+    """`user@machine~id/boot/pid-start` of this process, as objects of ours carry it."""
     number = pid or os.getpid()
-    return f"{place()}/{boot()}/{number}-{started(number)}"
+    return f"{_maker()}/{boot()}/{number}-{started(number)}"
+
+
+def _maker() -> str:
+    return f"{place()}~{machine()}"
+
+
+def machine() -> str:
+    """Eight digits of a digest of the machine's id, which is not to be shown to others itself (machine-id(5)); "" where
+    there is none, as in many containers, whose names are unique.
+    """
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            own = Path(path).read_text().strip()
+        except OSError:
+            continue
+        if own:
+            return hashlib.sha256(b"k8s-extcap/" + own.encode()).hexdigest()[:8]
+    return ""
 
 
 def place() -> str:
+    """`user@machine`, for people."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's uid without a name
@@ -53,12 +74,12 @@ def place() -> str:
 
 def is_ours(owner: str) -> bool:
     """Made by this user on this machine, by whatever process."""
-    return owner.startswith(place() + "/")
+    return owner.startswith(_maker() + "/")
 
 
 def alive(owner: str) -> bool:
     """Whether the process that `owner` names still runs. Only for owners that are ours."""
-    _, _, rest = owner.removeprefix(place()).partition("/")
+    _, _, rest = owner.removeprefix(_maker()).partition("/")
     their_boot, _, process = rest.partition("/")
     pid, _, start = process.partition("-")
     if their_boot != boot() or not pid.isdigit():

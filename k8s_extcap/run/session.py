@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from k8s_extcap.edge import folders
 from k8s_extcap.kube import connect
+from k8s_extcap.model.errors import ConfigError
 from k8s_extcap.model.request import Connection
 
 
 def open_session(connection: Connection, *, interactive: bool = True, capture: str = "") -> connect.Session:
     """ConfigError, CredentialError. Contacts nobody but a credential plugin."""
     cache = folders.state() + "/credentials"
-    folders.ensure(cache)
+    try:
+        folders.ensure(cache)
+    except OSError as error:
+        raise ConfigError(
+            f"The folder {cache} cannot be made ({error.strerror}). Make it writable, or set K8S_EXTCAP_HOME to a "
+            "folder that is."
+        ) from error
     return connect.connect(connection, cache=cache, interactive=interactive, capture=capture)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.kube.exec import Command, run_exec
 from k8s_extcap.methods.helper import CAPTURE_LABEL
-from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError
+from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, RemoteError
 from k8s_extcap.model.objects import Workload
 
 if TYPE_CHECKING:
@@ -100,8 +100,10 @@ def _remove(session: Session, entry: Entry) -> None:
     command = Command(str(undo["namespace"]), str(undo["pod"]), str(undo["container"]), argv)
     try:
         asyncio.run(run_exec(session, command, timeout=EXEC))
-    except (ConnectError, CredentialError):
+    except (ConnectError, CredentialError, RemoteError):
         raise
     except ExtcapError as error:
-        # No such pod, or its container does not run: what was in it is gone with it, and nobody can look.
+        if isinstance(error, RefusedError) and (error.status == 429 or error.status >= 500):
+            raise  # for the moment only
+        # No such pod, its container does not run, or nobody may look any more: what was in it goes with it.
         _log.info("files of %s: %s", undo.get("what"), error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k8s_extcap.model.errors import ConfigError
 from k8s_extcap.model.plan import ExecSpec, Upload
+from k8s_extcap.model.request import Connection
 from k8s_extcap.run import janitor, journal, owner, reaper
+from k8s_extcap.run.session import open_session
 
 
 @pytest.fixture
@@ -80,6 +84,8 @@ def test_a_process_is_told_from_a_later_one_of_its_number() -> None:
     assert not owner.alive(mine.replace(f"-{start}", f"-{int(start) + 1}"))
     assert not owner.alive(mine.replace(owner.boot(), "another-boot"))
     assert not owner.is_ours("somebody@elsewhere/boot/" + pid)
+    assert not owner.is_ours(f"{owner.place()}~00000000/{owner.boot()}/{pid}-{start}")  # as many machines are called
+    assert not owner.is_ours(f"{owner.place()}/{owner.boot()}/{pid}-{start}")
     assert owner.started(2**22 + 1) == ""
 
 
@@ -110,6 +116,49 @@ def test_the_journal_of_a_living_capture_is_not_stale(tmp_path: Path, monkeypatc
     finally:
         os.close(lock)
     assert set(janitor.stale()) == {str(dead), str(worked_on)}
+
+
+@pytest.mark.parametrize("text", ["", '{"capture":"a","owner":"me@another-machine/boot/1-1"}\n'])
+def test_a_young_journal_that_tells_nothing_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """Another capture may have made it this instant, or runs on a machine with the same home."""
+    monkeypatch.setenv("K8S_EXTCAP_HOME", str(tmp_path))
+    path = Path(journal.folder()) / "a.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert janitor.stale() == []
+    assert janitor.sweep_journals() == ([], [])
+    assert path.exists()
+    old = path.stat().st_mtime - 2 * janitor.FRESH
+    os.utime(path, (old, old))
+    assert janitor.stale() == [str(path)]
+
+
+def test_a_journal_is_understood_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reaper and the janitor start in the root folder."""
+    monkeypatch.setenv("K8S_EXTCAP_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    entries = {
+        "clusters": [{"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+        "users": [{"name": "x", "user": {"token": "t"}}],
+    }
+    Path("config").write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "x", **entries}))
+    book = journal.open("0123456789", open_session(Connection(kubeconfig="config")))
+    assert journal.read(book.path).kubeconfig == str(tmp_path / "config")
+    book.close()
+    monkeypatch.setenv("KUBECONFIG", f"config:{tmp_path}/other")
+    book = journal.open("0123456789", open_session(Connection()))
+    assert journal.read(book.path).kubeconfig == f"{tmp_path}/config:{tmp_path}/other"
+    book.close()
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state").write_text("a file")
+    monkeypatch.setenv("K8S_EXTCAP_HOME", str(tmp_path))
+    with pytest.raises(ConfigError, match="K8S_EXTCAP_HOME"):
+        open_session(Connection())
 
 
 def test_a_journal_without_open_entries_is_just_removed(tmp_path: Path) -> None:

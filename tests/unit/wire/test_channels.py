@@ -29,6 +29,7 @@ NO_SHELL = (
         (EXIT_7, 7, "NonZeroExitCode"),
         (NO_SHELL, None, "InternalError"),
         (b"\xff not json", None, "Unreadable"),
+        (b'{"status":"\xff"}', None, "Unreadable"),
         (b"{}", None, ""),
         (b'{"status":"Failure","details":{"causes":[{"reason":"ExitCode","message":"many"}]}}', None, ""),
         (b'{"status":"Failure","details":{"causes":[{"reason":"ExitCode","message":"--5"}]}}', None, ""),
