@@ -8,22 +8,28 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Names of contexts and words of kubelets are printed as they are: `[x]` is no markup, `:id:` no picture.
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def plain(text: str) -> str:
+    """Without what a terminal would obey: it may come from a cluster, a registry, a pod."""
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
 
 
 def say(text: str) -> None:
-    """A line for people; markup in it is text, since it may come from a cluster."""
-    err.print(text, markup=False)
+    """A line for people."""
+    err.print(plain(text))
 
 
 def show(text: str) -> None:
-    """A result, exactly as it is: programs read it."""
-    print(text)
+    """A result for people and programs: without anything around it."""
+    print(plain(text))
 
 
 def show_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(json.dumps(value, indent=2))
 
 
 def table(*headers: str) -> Table:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from k8s_extcap.cli.console import out, show_json
+from k8s_extcap.cli.console import out, plain, show_json
 from k8s_extcap.model.request import Connection
 
 _MARKS = {"good": ("ok  ", "green"), "note": ("note", "yellow"), "bad": ("FAIL", "bold red")}
@@ -39,9 +39,9 @@ def doctor(
 
 def _print(topic: str, state: str, sentence: str, advice: str, yaml: str) -> None:
     mark, style = _MARKS[state]
-    out.print(Text.assemble((mark, style), "  ", (topic, "bold"), ": ", sentence))
+    out.print(Text.assemble((mark, style), "  ", (topic, "bold"), ": ", plain(sentence)))
     if advice:
-        out.print(Text(f"      -> {advice}"))
+        out.print(Text(f"      -> {plain(advice)}"))
     if yaml:
         out.print(Text("".join(f"         {line}\n" for line in yaml.splitlines()), end=""))
 

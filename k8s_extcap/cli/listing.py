@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from k8s_extcap.cli.console import out, say, show_json, table
+from k8s_extcap.cli.console import out, plain, say, show_json, table
 from k8s_extcap.model import ids
 from k8s_extcap.model.errors import UsageError
 from k8s_extcap.model.ids import Name
@@ -55,7 +55,7 @@ def listing(
     columns = COLUMNS.get(wanted, COLUMNS[""])
     made = table(*(column.upper() for column in columns))
     for row in rows:
-        made.add_row(*(row[column] for column in columns))
+        made.add_row(*(plain(row[column]) for column in columns))
     if rows:
         out.print(made)
     where = f"in namespace {place}" if place and wanted not in ("ns", "node") else ""
