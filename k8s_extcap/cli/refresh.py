@@ -20,7 +20,12 @@ def refresh(
     from k8s_extcap.edge import catalog
     from k8s_extcap.run import refresh as lane
 
-    status = lane.refresh(context, interactive=True, force=True)
+    try:
+        status = lane.refresh(context, interactive=True, force=True)
+    except OSError as error:
+        raise ConfigError(
+            f"The list in {catalog.folder()} cannot be written ({error.strerror}). Make that folder writable."
+        ) from error
     cluster = status.clusters.get(context or status.current)
     why = status.error or (cluster.error if cluster else "")
     if why and not (cluster and cluster.rows and not cluster.failures):

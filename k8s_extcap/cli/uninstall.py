@@ -55,6 +55,7 @@ def remembered() -> tuple[Path, ...]:
         state / "credentials",
         state / "log",
         Path(ours.cache()) / "catalog",
+        Path(ours.cache()) / "compiled",
     )
 
 

@@ -80,7 +80,7 @@ def _dumpcap() -> Iterator[Finding]:
         if os.access(path, os.X_OK):
             yield Finding("dumpcap", "good", f"{path} may be run")
         else:
-            group = path.group()
+            group = _group(path)
             yield Finding(
                 "dumpcap",
                 "bad",
@@ -89,11 +89,18 @@ def _dumpcap() -> Iterator[Finding]:
             )
 
 
+def _group(path: Path) -> str:
+    try:
+        return path.group()
+    except KeyError:  # no name for it on this machine
+        return str(path.stat().st_gid)
+
+
 def _programs(name: str) -> list[Path]:
     """On PATH, runnable or not: `shutil.which` does not see what one may not run."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     paths = [Path(folder) / name for folder in (*folders, "/usr/bin", "/usr/sbin") if folder]
-    unique = {path.resolve(): path for path in reversed(paths) if path.exists()}
+    unique = {path.resolve(): path for path in reversed(paths) if os.path.exists(path)}  # noqa: PTH110
     return list(reversed(unique.values()))
 
 

@@ -103,7 +103,7 @@ def _environment(environment: dict[str, str]) -> str:
         if name == "PATH":
             lines += [
                 "    PATH=${PATH:-/usr/bin:/bin}",
-                *(_folder(f) for f in value.split(":") if f),
+                *(_folder(f) for f in value.split(":") if f.startswith("/")),  # "." is where Wireshark stands
                 "    export PATH",
             ]
         else:
