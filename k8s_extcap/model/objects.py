@@ -22,7 +22,6 @@ class Meta(_Api, frozen=True):
     name: str = ""
     namespace: str = ""
     uid: str = ""
-    resource_version: str = ""
     creation_timestamp: str = ""
     deletion_timestamp: str | None = None
     labels: dict[str, str] = {}
@@ -37,24 +36,18 @@ class Capabilities(_Api, frozen=True):
 
 class SecurityContext(_Api, frozen=True):
     run_as_user: int | None = None
-    run_as_non_root: bool | None = None
-    privileged: bool | None = None
-    read_only_root_filesystem: bool | None = None
     capabilities: Capabilities = Capabilities()
 
 
 class Resources(_Api, frozen=True):
     limits: dict[str, str | int | float] = {}
-    requests: dict[str, str | int | float] = {}
 
 
 class Container(_Api, frozen=True):
     name: str = ""
     image: str = ""
-    restart_policy: str = ""  # "Always" makes an init container a sidecar
     security_context: SecurityContext | None = None
     resources: Resources = Resources()
-    target_container_name: str = ""
 
 
 class Volume(_Api, frozen=True):
@@ -72,10 +65,7 @@ class PodSpec(_Api, frozen=True):
     node_name: str = ""
     host_network: bool = False
     host_users: bool | None = None
-    share_process_namespace: bool | None = None
     runtime_class_name: str = ""
-    service_account_name: str = ""
-    security_context: SecurityContext | None = None
     os: PodOs | None = None
     containers: tuple[Container, ...] = ()
     init_containers: tuple[Container, ...] = ()
@@ -98,8 +88,6 @@ class State(_Api, frozen=True):
 class ContainerStatus(_Api, frozen=True):
     name: str = ""
     container_id: str = msgspec.field(default="", name="containerID")
-    ready: bool = False
-    restart_count: int = 0
     state: State = State()
 
 
@@ -120,7 +108,6 @@ class PodStatus(_Api, frozen=True):
     message: str = ""
     pod_ip: str = msgspec.field(default="", name="podIP")
     pod_ips: tuple[Ip, ...] = msgspec.field(default=(), name="podIPs")
-    host_ip: str = msgspec.field(default="", name="hostIP")
     conditions: tuple[Condition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
     init_container_statuses: tuple[ContainerStatus, ...] = ()
@@ -157,7 +144,6 @@ class Pod(_Api, frozen=True):
 
 
 class ListMeta(_Api, frozen=True):
-    resource_version: str = ""
     continue_: str = msgspec.field(default="", name="continue")
     remaining_item_count: int | None = None
 
@@ -181,16 +167,7 @@ class LabelSelector(_Api, frozen=True):
 class ObjectSpec(_Api, frozen=True):
     """Of workloads: the selector as an object. Of Services (`Service` below): a plain map."""
 
-    replicas: int | None = None
     selector: LabelSelector | None = None
-
-
-class ObjectStatus(_Api, frozen=True):
-    replicas: int = 0
-    ready_replicas: int = 0
-    number_ready: int = 0
-    active: int = 0
-    phase: str = ""
 
 
 class Workload(_Api, frozen=True):
@@ -198,7 +175,6 @@ class Workload(_Api, frozen=True):
 
     metadata: Meta = Meta()
     spec: ObjectSpec = ObjectSpec()
-    status: ObjectStatus = ObjectStatus()
 
 
 class WorkloadList(_Api, frozen=True):
@@ -208,8 +184,6 @@ class WorkloadList(_Api, frozen=True):
 
 class ServiceSpec(_Api, frozen=True):
     selector: dict[str, str] = {}
-    cluster_ip: str = msgspec.field(default="", name="clusterIP")
-    type: str = ""
 
 
 class Service(_Api, frozen=True):
@@ -231,7 +205,6 @@ class Taint(_Api, frozen=True):
 class NodeSpec(_Api, frozen=True):
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
-    provider_id: str = msgspec.field(default="", name="providerID")
 
 
 class Address(_Api, frozen=True):
@@ -242,8 +215,6 @@ class Address(_Api, frozen=True):
 class NodeInfo(_Api, frozen=True):
     architecture: str = ""
     operating_system: str = ""
-    container_runtime_version: str = ""
-    kubelet_version: str = ""
 
 
 class NodeStatus(_Api, frozen=True):
@@ -273,7 +244,6 @@ class StatusDetails(_Api, frozen=True):
     name: str = ""
     kind: str = ""
     causes: tuple[Cause, ...] = ()
-    retry_after_seconds: int = 0
 
 
 class Status(_Api, frozen=True):

@@ -15,6 +15,6 @@ from k8s_extcap.model.plan import Target
 )
 def test_a_mesh_is_told(names: tuple[str, ...], inits: tuple[str, ...], said: bool) -> None:
     containers = tuple(Container(name=n) for n in names)
-    sidecars = tuple(Container(name=n, restart_policy="Always") for n in inits)
+    sidecars = tuple(Container(name=n) for n in inits)
     pod = Pod(spec=PodSpec(containers=containers, init_containers=sidecars))
     assert ("--nic lo" in special.remark(Target("c", "shop", pod))) is said
