@@ -27,7 +27,7 @@ def test_programs_run_as_an_ordinary_user_with_a_home_of_their_own(tshark: Tshar
 
 
 def test_the_checkout_and_its_dependencies_are_there_and_cannot_be_changed(tshark: Tshark) -> None:
-    imports = "import kubernetes, msgspec, pcapng, picows, platformdirs, rich, typer; print('all')"
+    imports = "import kubernetes, msgspec, pcapng, picows, rich, typer; print('all')"
     assert tshark.other(str(tshark.desk.python), "-I", "-c", imports).stdout == "all\n"
     file = tshark.desk.checkout / "pyproject.toml"
     if os.getuid() == 0:
