@@ -103,8 +103,8 @@ def _command(spec: dict[str, Any], folder: str) -> list[str]:
         hint = str(spec.get("installHint") or "").strip()
         searched = os.environ.get("PATH", "") if os.sep not in command else str(Path(command).parent)
         raise CredentialError(
-            f"The kubeconfig's credential plugin '{command}' was not found in {clip(searched, 160)}. Install it, or run "
-            f"'k8s-extcap install' in a shell that finds it, so that its PATH is remembered. {hint}"
+            f"The kubeconfig's credential plugin '{command}' was not found in {clip(searched, 160)}. Install it, or "
+            f"run 'k8s-extcap install' in a shell that finds it, so that its PATH is remembered. {hint}"
         )
     return [found, *(str(a) for a in spec.get("args") or ())]
 

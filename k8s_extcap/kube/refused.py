@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from k8s_extcap.model.errors import CredentialError, ExtcapError, RefusedError, TargetError
+from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, TargetError
 from k8s_extcap.model.objects import Status
 
 
@@ -27,6 +27,8 @@ def refusal(status: int, data: bytes, what: str, server: str, after: float = 0.0
             f"The cluster at {server} was given no credentials and refused: {said.message.rstrip('.')}. Log in, or use "
             "a context whose user has credentials."
         )
+    if status == 404 and not said.message:
+        return ConnectError(_foreign(status, data, what, server))  # or an object would be taken for gone
     return RefusedError(
         _worded(status, said, what, server, after) if said.message else _foreign(status, data, what, server),
         status=status,

@@ -18,7 +18,7 @@ def _able(request: CaptureRequest, facts: ContainerFacts) -> str:
     if facts.shell is False:
         return "it has no shell"
     if not facts.tcpdump:
-        return "it has no tcpdump"
+        return f"it has no tcpdump at {request.tcpdump}" if request.tcpdump else "it has no tcpdump"
     raw = facts.cap_eff is None or facts.cap_eff >> CAP_NET_RAW & 1
     if not raw and not facts.tcpdump_caps:
         return f"its user (uid {facts.uid}) lacks the capability NET_RAW"

@@ -155,7 +155,11 @@ def failure(said: str, code: int | None, where: str, request: CaptureRequest) ->
         return RemoteError(f"tcpdump could not be started in {where} ({words}). Use the method upload or ephemeral.")
     if code == 137:
         return RemoteError(
-            f"tcpdump in {where} was killed (137), by the kernel's memory limit or a restart of the container."
+            f"tcpdump in {where} was killed (137), by the kernel's memory limit or a restart of the container. Try "
+            "again with a smaller --buffer, or with the method ephemeral."
         )
     end = f"exit code {code}" if code is not None else "no exit code"
-    return RemoteError(f"tcpdump in {where} ended with {end}: {words or 'it said nothing'}.")
+    return RemoteError(
+        f"tcpdump in {where} ended with {end}: {words.rstrip('.') or 'it said nothing'}. Try again; if it repeats, use "
+        "another method."
+    )

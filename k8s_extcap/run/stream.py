@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 DRAIN = 1.5  # seconds for the remote side to hand over its last packets: the whole end has two
 WORDS = 4096  # bytes kept of what the far side says on stderr
+NEEDS = 8  # questions kept: three are asked, by whoever is in the pod
 INTERRUPTED = (
     129,
     130,
@@ -69,7 +70,7 @@ class RemoteStream:
     def _hear(self, line: str) -> None:
         if line.startswith(guard.MARK):
             word, _, rest = line.removeprefix(guard.MARK).partition(" ")
-            if word == "need":
+            if word == "need" and self._needs.qsize() < NEEDS:
                 self._needs.put_nowait(rest)
             elif word == "ready":
                 self._ready.set()
@@ -80,8 +81,8 @@ class RemoteStream:
         elif line.startswith(tcpdump.CHOSEN):
             self.nic = clip(line.removeprefix(tcpdump.CHOSEN), 15)  # IFNAMSIZ - 1; it comes from a pod
         elif not tcpdump.count(line, self.statistics) and not tcpdump.noise(line):
-            _log.info("%s says: %s", self._where, clip(line))
-            if sum(map(len, self._words)) < WORDS:
+            if sum(map(len, self._words)) < WORDS:  # whoever says more is neither kept nor logged
+                _log.info("%s says: %s", self._where, clip(line))
                 self._words.append(line)
 
     # ours

@@ -31,7 +31,7 @@ _VARIABLE = (
 )
 # Words by which a sentence says what to do next.
 _NEXT = re.compile(
-    r"\b(Try|Ask|Check|Choose|Set|Run|Install|Refresh|[Ss]tart|Use|Name|Write|Correct|Shorten|Remove|Type|Add|Leave|"
+    r"\b([Tt]ry|Ask|[Cc]heck|Choose|Set|Run|Install|Refresh|[Ss]tart|Use|Name|Write|Correct|Shorten|Remove|Type|Add|Leave|"
     r"Move|Free|Open|[Ll]og in|[Ii]s the|Is it|Accepted|is accepted|are accepted|It has|It takes|would work|choose it|"
     r"Set the option|is|make one)\b|'k8s-extcap \w+'|'kubectl [\w ]+'"
 )
