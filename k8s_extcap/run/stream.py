@@ -63,7 +63,7 @@ class RemoteStream:
 
     def stderr(self, data: bytes, /) -> None:
         *lines, self._line = (self._line + data).split(b"\n")
-        self._line = self._line[-WORDS:]
+        self._line = self._line[:WORDS]  # of a line without an end its beginning
         for line in lines:
             self._hear(line.decode("utf-8", "replace").strip())
 
@@ -80,10 +80,11 @@ class RemoteStream:
                 self._code = int(word[3:]) if word[3:].isdigit() else None
         elif line.startswith(tcpdump.CHOSEN):
             self.nic = clip(line.removeprefix(tcpdump.CHOSEN), 15)  # IFNAMSIZ - 1; it comes from a pod
-        elif not tcpdump.count(line, self.statistics) and not tcpdump.noise(line):
-            if sum(map(len, self._words)) < WORDS:  # whoever says more is neither kept nor logged
-                _log.info("%s says: %s", self._where, clip(line))
-                self._words.append(line)
+        elif tcpdump.count(line, self.statistics) or tcpdump.noise(line):
+            return
+        elif sum(map(len, self._words)) < WORDS:  # whoever says more is neither kept nor logged
+            _log.info("%s says: %s", self._where, clip(line))
+            self._words.append(line)
 
     # ours
 
