@@ -15,7 +15,9 @@ def ourselves() -> list[str]:
 
 def detached(argv: list[str]) -> int:
     """Starts `argv` in a session of its own with no standard stream of ours (Wireshark reads our standard output to
-    its end, so a child that kept it would be waited for), in the root folder. Its process id. OSError.
+    its end, so a child that kept it would be waited for). Its process id. OSError.
+
+    It stays in the folder where we are: KUBECONFIG may be relative to it.
     """
     pid: int = system.fork()
     if pid:
@@ -25,7 +27,6 @@ def detached(argv: list[str]) -> int:
         null = system.open("/dev/null", system.O_RDWR)
         for stream in (0, 1, 2):
             system.dup2(null, stream)
-        system.chdir("/")
         system.execv(argv[0], argv)
     finally:
         system._exit(127)  # noqa: SLF001 (its name in `posix`); reached only if exec failed
