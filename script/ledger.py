@@ -1,8 +1,8 @@
 """pytest plugin: splits the suite into phases and writes down every outcome, so that several runs give one account.
 
-The phase `fast` leaves out what needs the real cluster, a window or more than ten seconds. The phase `rest` takes
-everything that has no outcome yet: the marked ones, and whatever a fast run skipped because something was still
-being built beside it.
+The phase `fast` leaves out what needs the real cluster, a window, another Wireshark than the machine's own or more
+than ten seconds. The phase `rest` takes everything that has no outcome yet: what was left out, and whatever a fast run
+skipped because something was still being built beside it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+
+from testbed.wireshark import release
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,10 +74,10 @@ class Ledger:
             return False
         if self.phase == "rest":
             return item.nodeid not in known or known[item.nodeid].word in ("skipped", "left-out")
-        marks = [name for name in LEFT_OUT_OF_FAST if item.get_closest_marker(name)]
-        if marks:
-            self.write(Outcome(item.nodeid, "left-out", f"marked {marks[0]}"))
-        return not marks
+        reason = left_out(item)
+        if reason:
+            self.write(Outcome(item.nodeid, "left-out", reason))
+        return not reason
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         worst = self.current.get(report.nodeid)
@@ -93,6 +95,17 @@ class Ledger:
             self.write(Outcome(report.nodeid or "collection", "failed"))
         elif report.skipped:
             self.write(Outcome(report.nodeid, "skipped", reason_of(report)))
+
+
+def left_out(item: pytest.Item) -> str:
+    """Why the fast phase leaves a test out; empty if it does not."""
+    for name in LEFT_OUT_OF_FAST:
+        if item.get_closest_marker(name):
+            return f"marked {name}"
+    version = (
+        item.callspec.params.get("tshark") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
+    )
+    return f"Wireshark {version} is not this machine's own" if version and version != release.native() else ""
 
 
 def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
