@@ -92,8 +92,12 @@ class Window:
 
         def rows(view: View) -> list[list[str]] | None:
             table = next((each for each in view.all("tree") if each.name == "Packet list"), None)
-            cells = [each.name for each in view.inside(table).all("table cell")] if table else []
-            return [cells[first : first + 7] for first in range(0, len(cells), 7)] if len(cells) >= 7 * least else None
+            lines: dict[int, list[str]] = {}
+            for cell in view.inside(table).all("table cell") if table else []:
+                lines.setdefault(cell.box.y, []).append(cell.name)
+            # While the list grows, a row may be seen in part.
+            whole = [line for line in lines.values() if len(line) == 7]
+            return whole if len(whole) >= least else None
 
         return self.screen.wait(f"{least} packets in the list", rows)
 
