@@ -26,6 +26,7 @@ LANES = {
     "reload": "k8s_extcap.run.reload",
     "refresh": "k8s_extcap.run.refresh",
     "cleanup": "k8s_extcap.run.janitor",
+    "version": "k8s_extcap.cli.main",  # with other words behind it
     "": "k8s_extcap.cli.main",
 }
 

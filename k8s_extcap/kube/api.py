@@ -9,7 +9,7 @@ from __future__ import annotations
 import email.utils
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlencode
 
@@ -42,6 +42,7 @@ class Api:
         self._headers = headers
         self._timeout = timeout
         self._skew = 0.0
+        self.on_unauthorized: Callable[[], None] = lambda: None
 
     def now(self) -> float:
         """The server's clock, epoch seconds: ages of objects are judged by it, not by a laptop's."""
@@ -149,6 +150,8 @@ class Api:
             if answer.status < 400:
                 return answer.data
             pause = _pause(answer, method)
+            if answer.status == 401:
+                self.on_unauthorized()
             if pause is None or attempt == TRIES:
                 _refuse(answer, method, path, self.server)
             time.sleep(pause)
@@ -203,7 +206,7 @@ def _pause(answer: urllib3.response.BaseHTTPResponse, method: str) -> float | No
     """Seconds until the same request is worth repeating, None if it is not."""
     if answer.status == 429 or (answer.status in (503, 504) and method == "GET"):
         after = answer.headers.get("Retry-After", "1")
-        seconds = float(after) if after.isdigit() else 1.0
+        seconds = float(after) if after.isdecimal() else 1.0
         return seconds if seconds <= PATIENCE else None
     return None
 
@@ -215,5 +218,5 @@ def _refuse(answer: urllib3.response.BaseHTTPResponse, method: str, path: str, s
         answer.data,
         f"{method} {path.partition('?')[0]}",
         server,
-        float(after) if after.isdigit() else 0.0,
+        float(after) if after.isdecimal() else 0.0,
     )

@@ -11,7 +11,9 @@ import hashlib
 import logging
 import os
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,13 +183,15 @@ def connect(connection: Connection, *, cache: str, interactive: bool = True, cap
             "does not have. Correct it, or choose another context."
         )
     try:
-        loader = _loader(merger, name, cache, interactive=interactive)
+        loader, forget = _loader(merger, name, cache, interactive=interactive)
         loader.load_and_set(settings)
     except ConfigException as error:
         raise ConfigError(f"Context '{name}' cannot be used: {_core(error, '')}. {_MEND}") from error
     if connection.proxy:
         settings.proxy = connection.proxy
-    return _session(settings, chosen, connection, capture)
+    session = _session(settings, chosen, connection, capture)
+    session.api.on_unauthorized = forget
+    return session
 
 
 def _in_cluster(settings: Any, connection: Connection, capture: str) -> Session:
@@ -201,8 +205,13 @@ def _in_cluster(settings: Any, connection: Connection, capture: str) -> Session:
     return _session(settings, context, connection, capture)
 
 
-def _loader(merger: KubeConfigMerger, name: str, cache: str, *, interactive: bool) -> KubeConfigLoader:
-    """The library's loader, with the credential plugin's answer put where a static credential would stand."""
+def _loader(
+    merger: KubeConfigMerger, name: str, cache: str, *, interactive: bool
+) -> tuple[KubeConfigLoader, Callable[[], None]]:
+    """The library's loader, with the credential plugin's answer put where a static credential would stand; and what
+    to call when the cluster does not accept it.
+    """
+    forget: Callable[[], None] = lambda: None  # noqa: E731
     loader = KubeConfigLoader(config_dict=merger.config, active_context=name, config_base_path=None)
     user: Any = loader._user  # noqa: SLF001 (the merged entry with its file's path; there is no public way to it)
     cluster: Any = loader._cluster  # noqa: SLF001
@@ -211,12 +220,13 @@ def _loader(merger: KubeConfigMerger, name: str, cache: str, *, interactive: boo
         spec = value.pop("exec")
         folder = str(Path(user.path).resolve().parent) if getattr(user, "path", None) else ""
         given = credential.obtain(spec, dict(cluster.value), folder, cache, interactive=interactive)
+        forget = partial(credential.forget, spec, dict(cluster.value), cache)
         if given.token:
             value["token"] = given.token
         if given.certificate:
             value["client-certificate-data"] = base64.b64encode(given.certificate.encode()).decode()
             value["client-key-data"] = base64.b64encode(given.key.encode()).decode()
-    return loader
+    return loader, forget
 
 
 def _session(settings: Any, context: Context, connection: Connection, capture: str) -> Session:
@@ -240,7 +250,8 @@ def _session(settings: Any, context: Context, connection: Connection, capture: s
     headers = {"User-Agent": agent, "Accept": "application/json"}
     if authorization:
         headers["Authorization"] = authorization
-    _log.info("context %s, server %s, proxy %s", context.name, server, proxy or "none")
+    shown = proxy.rpartition("@")[2] or "none"  # without the password that may stand in it
+    _log.info("context %s, server %s, proxy %s", context.name, server, shown)
     return Session(
         context=context.name,
         namespace=context.namespace,

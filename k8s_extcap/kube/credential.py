@@ -32,6 +32,10 @@ SAID = 220  # characters of a plugin's last words: its reason stands at their en
 SLACK = 60.0  # a token that ends within a minute is not worth starting a capture with
 
 
+# Variables by which cloud plugins choose among several accounts: their answers must not be mixed up.
+CHOOSING = ("AWS_", "AZURE_", "AAD_", "ARM_", "GOOGLE_", "CLOUDSDK_", "OCI_", "DIGITALOCEAN_", "TSH_", "TELEPORT_")
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """What a plugin gave: a bearer token, or a client certificate with its key (PEM), or both."""
@@ -65,8 +69,14 @@ def obtain(spec: dict[str, Any], cluster: dict[str, Any], folder: str, cache: st
         return credential
 
 
+def forget(spec: dict[str, Any], cluster: dict[str, Any], cache: str) -> None:
+    """The cluster did not accept what was kept: the next start asks the plugin anew."""
+    _cache_file(spec, cluster, cache).unlink(missing_ok=True)
+
+
 def _cache_file(spec: dict[str, Any], cluster: dict[str, Any], cache: str) -> Path:
-    identity = json.dumps([spec, cluster.get("server"), os.environ.get("AWS_PROFILE")], sort_keys=True, default=str)
+    who = {name: value for name, value in os.environ.items() if name.startswith(CHOOSING)}
+    identity = json.dumps([spec, cluster.get("server"), who], sort_keys=True, default=str)
     return Path(cache) / hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 

@@ -60,6 +60,39 @@ async def _attempt(session: Session, plan: Plan, number: str, source: Source, st
     return leftover
 
 
+async def _attempts(
+    session: Session,
+    request: CaptureRequest,
+    plan: Plan,
+    note: str,
+    number: str,
+    sink: Sink,
+    stop: Stop,
+    watch: Watch,
+) -> list[str]:
+    """The plan, and under `auto` what comes after it when it fails before its first packet. What could not be undone.
+
+    One method is tried twice at most: nsenter, whose second helper may be privileged.
+    """
+    failed: dict[MethodName, str] = {}
+    declared = 0
+    while True:
+        _log.info("capture %s: %s", number, plan.why)
+        watch.on_plan(plan, note)
+        source = Source(request, plan, sink, stop, watch.counters, declared)
+        try:
+            return await _attempt(session, plan, number, source, stop)
+        except (RemoteError, MethodError) as error:
+            if request.method != "auto" or watch.counters.packets or stop.requested or plan.method in failed:
+                raise
+            _log.warning("method %s: %s", plan.method, error, exc_info=error)
+            failed[plan.method] = error.sentence
+        declared = source.declared
+        number = secrets.token_hex(5)  # names are used once
+        facts = await or_stop(review.gather(session, replace(request, method="ephemeral"), plan.target), stop)
+        plan = ladder.plan(request, plan.target, facts, number, failed)
+
+
 async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch | None = None) -> Report:
     """Runs one capture to its end. An ExtcapError says what went wrong; what was created is undone in any case."""
     watch = watch or Watch()
@@ -75,33 +108,14 @@ async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch 
         session = await or_stop(asyncio.to_thread(open_session, request.connection, capture=number), stop)
         watch.on_session(session)
         target, note = await or_stop(asyncio.to_thread(resolve.resolve, session, request), stop)
-        watch.on_target(target)
+        await or_stop(asyncio.to_thread(watch.on_target, target), stop)  # it may wait for a lock of the option store
         facts = await or_stop(review.gather(session, request, target), stop)
         plan = ladder.plan(request, target, facts, number)
+        _log.info("capture %s: %s", number, note or target.spoken())
+        leftover = await _attempts(session, request, plan, note, number, sink, stop, watch)
     except StoppedError:
         credential.abandon()
         return Report(0, 0, time.time() - began, None, stop.reason)
-    leftover: list[str] = []
-    failed: dict[MethodName, str] = {}
-    declared = 0
-    while True:
-        _log.info("capture %s: %s %s", number, note, plan.why)
-        watch.on_plan(plan, note)
-        try:
-            source = Source(request, plan, sink, stop, watch.counters, declared)
-            leftover += await _attempt(session, plan, number, source, stop)
-            break
-        except (RemoteError, MethodError) as error:
-            # `auto` goes on with the next method as long as nothing was captured; what it says then names them all.
-            # One method is tried twice at most: nsenter, whose second helper may be privileged.
-            if request.method != "auto" or watch.counters.packets or stop.requested or plan.method in failed:
-                raise
-            _log.warning("method %s: %s", plan.method, error, exc_info=error)
-            failed[plan.method] = error.sentence
-            declared = source.declared
-            number = secrets.token_hex(5)  # names are used once
-            facts = await review.gather(session, replace(request, method="ephemeral"), target)
-            plan = ladder.plan(request, target, facts, number, failed)
     if sink.failure:
         raise sink.failure
     counters = watch.counters

@@ -11,7 +11,7 @@ import msgspec
 
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.methods import starting
-from k8s_extcap.model.errors import ExtcapError, MethodError, RefusedError
+from k8s_extcap.model.errors import ConfigError, ExtcapError, MethodError, RefusedError
 from k8s_extcap.model.objects import Pod, PodList
 from k8s_extcap.model.plan import ExecSpec, Plan, Step
 from k8s_extcap.run import journal, owner, reaper
@@ -45,7 +45,13 @@ class Executor:
         """Takes the steps in order. StoppedError as soon as the capture is stopped."""
         if any(step.undo for step in plan.steps) or any(spec.uploads for spec in plan.execs):
             self._journal = await asyncio.to_thread(journal.open, self._capture, self._session)
-            self._reaper = reaper.arm(self._journal)
+            try:
+                self._reaper = reaper.arm(self._journal)
+            except OSError as error:
+                raise ConfigError(
+                    f"The process that undoes a killed capture's deeds could not be started ({error.strerror}), so "
+                    "nothing was done. Is this machine out of memory or processes?"
+                ) from error
         for step in plan.steps:
             await or_stop(self._take(step), stop)
         specs = tuple(replace(spec, pod=spec.pod or self._pod) for spec in plan.execs)

@@ -137,3 +137,19 @@ def test_arguments_and_environment_come_as_written(tmp_path: Path) -> None:
     plugin = Plugin(tmp_path, '[ "$1" = "a b" ] && [ "$X" = "\'; exit" ] || exit 5\n' + answer())
     plugin.spec |= {"args": ["a b"], "env": [{"name": "X", "value": "'; exit"}]}
     assert plugin.obtain().token == "secret"
+
+
+def test_what_the_cluster_refused_is_asked_anew(tmp_path: Path) -> None:
+    plugin = Plugin(tmp_path, answer())
+    plugin.obtain()
+    credential.forget(plugin.spec, CLUSTER, str(plugin.cache))
+    plugin.obtain()
+    assert plugin.count() == 2
+
+
+def test_another_account_is_another_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = Plugin(tmp_path, answer())
+    plugin.obtain()
+    monkeypatch.setenv("AWS_ROLE_ARN", "another")
+    plugin.obtain()
+    assert plugin.count() == 2
