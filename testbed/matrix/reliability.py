@@ -91,7 +91,7 @@ def _summary(found: Sequence[Result]) -> list[str]:
     more = max((number(r, "rest_after_thaw") for r in ran), default=0)
     later = max((number(r, "objects_after") for r in ran), default=0)
     gone = f"{slowest:.1f} s"
-    gone += f", the rest {more:.0f} s after the network is back" if more > 1 else ""
+    gone += f", the rest {more:.0f} s after it is back" if more > 1 else ""
     gone += f", objects {later:.0f} s" if later > slowest + 1 else ""
     return [str(len(ran)), str(there), gone, who, f"**{left} failed**" if left else "nothing"]
 
@@ -135,7 +135,7 @@ def _idle(part: Sequence[Result]) -> list[str]:
         "crosses that node, and must not be captured itself. Below 100,000 bytes a second, with the pods' own traffic.",
         "`lo` and `any` are never chosen. Whoever asks for them gets the container runtime's streaming port too, a",
         "random one that carries the capture itself ([methods.md](methods.md)): only the ceiling of the rate holds it.",
-        "So that is kept there (20 MB/s after a first burst of 80 MB), for 5 s: a failure by the measure of this table.",
+        "So it is kept there (20 MB/s after a first burst of 80 MB), for 5 s: by this measure a failure.",
         "",
     ]
     rows = [[r.what["node"], r.what["interface"], str(r.figures.get("interface", "")),
