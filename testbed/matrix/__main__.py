@@ -99,7 +99,7 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     try:
         failed = run(options) if options.command == "run" else 0
-        report.write(results.latest(results.read(options.file)))
+        report.write(results.read(options.file))
     except BedError as error:
         print(f"matrix: {error}", file=sys.stderr)
         return 1

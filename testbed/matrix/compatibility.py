@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from testbed.matrix import methods, versions
 from testbed.matrix.pods import KINDS, NODES
-from testbed.matrix.results import Result
+from testbed.matrix.results import Result, latest
 from testbed.matrix.table import MADE, failures, names, origin, plain, select, table
 
 ORDER = ("resident", "upload", "ephemeral", "nsenter", "copy")  # by footprint
@@ -26,7 +26,9 @@ class Notes:
         return [*(f"{number}. {sentence}" for sentence, number in self._found.items()), ""]
 
 
-def page(results: Sequence[Result]) -> str:
+def page(every: Sequence[Result]) -> str:
+    """From all results: the last word on each cell counts."""
+    results = latest(every)
     part, other = select(results, "methods"), select(results, "versions")
     lines = [
         "# Compatibility",

@@ -12,7 +12,7 @@ PAGES = {"compatibility.md": compatibility.page, "reliability.md": reliability.p
 
 
 def write(results: Sequence[Result], folder: Path = ROOT / "docs") -> None:
-    """`results`: the last word on each cell. What was not run is named with its reason."""
+    """`results`: all of them, oldest first. What was not run is named with its reason."""
     for name, page in PAGES.items():
         (folder / name).write_text(page(results), encoding="utf-8")
         print(f"written: {folder / name}")

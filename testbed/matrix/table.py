@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from testbed.matrix.results import Result
+from testbed.matrix.results import Result, latest
 
 MADE = "<!-- Made by `python -m testbed.matrix report` from results; changes by hand are lost. -->"
 
@@ -58,3 +58,13 @@ def failures(results: Iterable[Result]) -> list[str]:
     """Every failed cell with its words: a page that hides one is worth nothing."""
     failed = [f"- **{r.key.partition('/')[2]}**: {plain(r.sentence)}" for r in results if r.verdict == "failed"]
     return [*failed, ""] if failed else ["None.", ""]
+
+
+def superseded(every: Sequence[Result], part: str) -> list[str]:
+    """Failures whose cell was measured again since: the tables show the last word, this shows what it replaced."""
+    last = {r.key: r for r in latest(every)}
+    old = [r for r in every if r.part == part and r.verdict == "failed" and last[r.key] is not r]
+    lines = [
+        f"- {r.key.partition('/')[2]}, at `{r.commit}`: {plain(r.sentence)}; then {last[r.key].verdict}" for r in old
+    ]
+    return ["Failed before, and measured again:", "", *dict.fromkeys(lines), ""] if lines else []

@@ -84,6 +84,16 @@ def test_missing_packets_are_summed() -> None:
     assert [c.strip() for c in rows[0].split("|")[3:-1]] == ["2", "1000", "7", "1"]
 
 
+def test_a_failure_that_was_measured_again_stays_on_the_page() -> None:
+    what = {"how": next(iter(stops.ROUNDS)), "method": "upload", "node": "n1", "round": "1"}
+    failed, works = (result("stops", what, v, f"says {v}") for v in ("failed", "works"))
+    page = reliability.page([failed, works])
+    assert "Failed before, and measured again:" in page
+    assert "says failed; then works" in page
+    assert "Failed before" not in reliability.page([works, failed])
+    assert "Failed before" not in reliability.page([works])
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
