@@ -10,6 +10,8 @@ import msgspec
 from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, TargetError
 from k8s_extcap.model.objects import Status
 
+_ADVICE = {404: " Check the name, or choose another.", 409: " Try again.", 410: " Try again."}
+
 
 def refusal(status: int, data: bytes, what: str, server: str, after: float = 0.0) -> ExtcapError:
     """The error for an answer of 400 or more; the server's words are kept verbatim. `after`: its Retry-After."""
@@ -47,7 +49,7 @@ def _worded(status: int, said: Status, what: str, server: str, after: float) -> 
         return f"The cluster at {server} cannot answer {what} now (HTTP {status}): {message} Try again {pause}."
     if status == 403 and " cannot " in message:
         return f"The cluster refused: {message} Ask for that right, or use another context or namespace."
-    return f"The cluster refused: {message}" + (" Try again." if status in (409, 410) else "")
+    return f"The cluster refused: {message}{_ADVICE.get(status, '')}"
 
 
 def _foreign(status: int, data: bytes, what: str, server: str) -> str:

@@ -102,9 +102,10 @@ def _none(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> M
     refused = [v for v in verdicts if v.method in allowed]
     if beyond and request.method != "auto":
         ask = f"It takes {refused[0].ask}. Or " if refused[0].ask else ""
-        return MethodError(
-            f"Method {request.method} cannot capture {who}: {clip(refused[0].sentence, 150)}. "
-            f"{ask or 'But '}method {beyond[0].method} would work: choose it, or 'auto'."
+        return _reasoned(
+            f"Method {request.method} cannot capture {who}: ",
+            refused[0].sentence,
+            f". {ask or 'But '}method {beyond[0].method} would work: choose it, or 'auto'.",
         )
     if beyond:
         best = beyond[0]
@@ -115,14 +116,20 @@ def _none(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> M
         )
     asking = next((v for v in refused if v.ask), None) or next((v for v in verdicts if v.ask), None)
     if asking:
-        head = f"No allowed method can capture {who}. Nearest is {asking.method}: "
-        tail = f". It takes {asking.ask}."
-        # The reason may be a policy's, which is to be read as it was written: it gets all the room there is.
-        return MethodError(head + clip(asking.sentence, max(_REASON, LIMIT - len(head) - len(tail))) + tail)
+        return _reasoned(
+            f"No allowed method can capture {who}. Nearest is {asking.method}: ",
+            asking.sentence,
+            f". It takes {asking.ask}.",
+        )
     return MethodError(
         f"No allowed method can capture {who}. "
         + " ".join(f"{v.method}: {clip(v.sentence, _REASON)}." for v in _distinct(refused))
     )
+
+
+def _reasoned(head: str, reason: str, tail: str) -> MethodError:
+    """The reason may be a policy's, which is to be read as it was written: it gets all the room there is."""
+    return MethodError(head + clip(reason, max(_REASON, LIMIT - len(head) - len(tail))) + tail)
 
 
 def _distinct(verdicts: list[Verdict]) -> list[Verdict]:

@@ -113,6 +113,7 @@ def noise(text: str) -> bool:
 
 # What the helper pod's look-up and nsx say when they refuse (methods/lookup.py, payload/nsx.c); the NIC it chose.
 HELPER, ENTER, CHOSEN = "helper: ", "nsx: ", "helper: interface "
+_PROGRAM = re.compile(r"^\S*tcpdump: ")  # who says it; of an upload that is a long name of ours
 _PERMISSION = "permission to perform this capture"
 
 
@@ -121,7 +122,7 @@ def failure(said: str, code: int | None, where: str, request: CaptureRequest) ->
 
     UsageError for what no other method would make better: a filter or an interface that was asked for.
     """
-    words = clip(said, 200)
+    words = _PROGRAM.sub("", clip(said, 200))
     if said.startswith((HELPER, ENTER)):
         told = clip(said.removeprefix(HELPER).removeprefix(ENTER), 160)
         return RemoteError(

@@ -77,7 +77,7 @@ class RemoteStream:
             elif word == "bad":
                 self._bad = rest
             elif word.startswith("rc="):
-                self._code = int(word[3:]) if word[3:].isdigit() else None
+                self._code = int(word[3:]) if word[3:].isdecimal() else None
         elif line.startswith(tcpdump.CHOSEN):
             self.nic = clip(line.removeprefix(tcpdump.CHOSEN), 15)  # IFNAMSIZ - 1; it comes from a pod
         elif tcpdump.count(line, self.statistics) or tcpdump.noise(line):
