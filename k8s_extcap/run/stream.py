@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from k8s_extcap import payload
 from k8s_extcap.kube.connect import Session
@@ -49,6 +50,7 @@ class RemoteStream:
         self._words: list[str] = []
         self._code: int | None = None
         self._bad = ""
+        self._beat = time.time()
         self.statistics = tcpdump.Statistics()
         self.nic = spec.nic  # a helper pod chooses on the node and says which
         self._stream: ExecStream | None = None
@@ -128,6 +130,7 @@ class RemoteStream:
             stream.abort()
             return
         while True:
+            self._beat = time.time()
             await asyncio.sleep(guard.INTERVAL)
             stream.send(guard.STAT if self._pump.reader.header else guard.BEAT)
 
@@ -173,6 +176,12 @@ class RemoteStream:
     def _failure(self, stream: ExecStream, printed: str) -> ExtcapError:
         said = "; ".join(self._words[-4:]) or printed
         end = stream.exit
+        silent = time.time() - self._beat
+        if silent > guard.TICKS:  # the wall clock goes on while this computer sleeps or this process is stopped
+            return StreamError(
+                f"This computer slept, or stood still, for {silent:.0f} s, so the far side ended the capture from "
+                f"{self._where}: it waits {guard.TICKS} s for a sign of life. Start the capture again."
+            )
         if self._bad:
             return RemoteError(
                 f"The upload to {self._where} arrived damaged ({clip(self._bad, 80)}): its length or digest was wrong. "
