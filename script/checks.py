@@ -26,6 +26,7 @@ CHECKS = {
     "types": (str(BIN / "mypy"),),
 }
 
+SECOND_TRIES = 12  # failures of one run that may be a busy machine's; more are a defect
 TEARDOWN_SECONDS = 60  # windows, clusters and chroots of the test that was running
 
 # pytest's own codes: all passed, some failed, and nothing to run in this phase (with arguments that is no error).
@@ -89,14 +90,14 @@ def interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def run_tests(phase: str, book: Path, arguments: list[str]) -> str:
+def run_tests(phase: str, book: Path, arguments: list[str], *, building: bool = True) -> str:
     """Runs one phase; returns what is wrong beyond single tests, or ''.
 
     The fast phase is shared out between two runs where there are two cores: its tests mostly wait for processes. It
     also tells the fixtures to build nothing (K8S_EXTCAP_BUILD), since a build may be going on beside it.
     """
     fast = phase == "fast"
-    environment = {**os.environ, "K8S_EXTCAP_BUILD": "no" if fast else "yes"}
+    environment = {**os.environ, "K8S_EXTCAP_BUILD": "no" if fast or not building else "yes"}
     shares = 2 if fast and (os.cpu_count() or 1) > 1 else 1
     command = [sys.executable, "-m", "pytest", "-p", "script.ledger", f"--ledger={book}", f"--phase={phase}"]
     codes = attended([[*command, f"--share={n}/{shares}", *arguments] for n in range(1, shares + 1)], environment)
@@ -119,6 +120,15 @@ def whole(book: Path, arguments: list[str], logs: Path) -> list[str]:
     return broken
 
 
+def second_try(book: Path, arguments: list[str], *, building: bool) -> str:
+    """Runs what failed once more, one test after the other. Many failures are no accident and are left as they are."""
+    failed = [outcome for outcome in ledger.read(book).values() if outcome.word == "failed"]
+    if not failed or len(failed) > SECOND_TRIES:
+        return ""
+    print(f"\n{len(failed)} failed: each gets a second try, alone", flush=True)
+    return run_tests("again", book, arguments, building=building)
+
+
 def report(account: Account) -> int:
     """Prints what was skipped and what broke; the last line counts. Returns the exit code."""
     skipped = defaultdict(list)
@@ -129,6 +139,11 @@ def report(account: Account) -> int:
         print("\nNot run:")
         for reason, tests in sorted(skipped.items(), key=lambda entry: -len(entry[1])):
             print(f"  {len(tests):>4}  {reason}  (such as {tests[0]})")
+    again = [outcome.test for outcome in account.outcomes if outcome.reason == ledger.AGAIN]
+    if again:
+        print("\nPassed only at the second try:")
+        for test in again:
+            print(f"  {test}")
     words = ledger.count(account.outcomes)
     failed = [f"test {outcome.test}" for outcome in account.outcomes if outcome.word == "failed"] + account.broken
     if not account.outcomes:
@@ -155,6 +170,7 @@ def main(arguments: list[str]) -> int:
     book = logs / "outcomes.jsonl"
     try:
         broken += [run_tests("fast", book, passed_on)] if fast else whole(book, passed_on, logs)
+        broken.append(second_try(book, passed_on, building=not fast))
     except KeyboardInterrupt:
         broken.append("interrupted")
     outcomes = list(ledger.read(book).values())

@@ -2,7 +2,8 @@
 
 The phase `fast` leaves out what needs the real cluster, a window, another Wireshark than the machine's own or more
 than ten seconds. The phase `rest` takes everything that has no outcome yet: what was left out, and whatever a fast run
-skipped because something was still being built beside it.
+skipped because something was still being built beside it. The phase `again` gives what failed a second try, alone: a
+machine that was too busy for a test's time limit is told from a defect, and both are told to the reader.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ from testbed.wireshark import release
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+AGAIN = "passed only at the second try"
 LEFT_OUT_OF_FAST = ("cluster", "gui", "slow")
 
 
 class Outcome(NamedTuple):
-    """One line of the ledger. `word` is passed, failed, skipped or left-out; `reason` is for the last two."""
+    """One line of the ledger. `word` is passed, failed, skipped or left-out; `reason` is for the last two, and AGAIN
+    for what passed at its second try.
+    """
 
     test: str
     word: str
@@ -72,6 +76,8 @@ class Ledger:
         # By file, so that what a file's tests share is set up once.
         if zlib.crc32(item.path.name.encode()) % self.shares != self.number:
             return False
+        if self.phase == "again":
+            return item.nodeid in known and known[item.nodeid].word == "failed"
         if self.phase == "rest":
             return item.nodeid not in known or known[item.nodeid].word in ("skipped", "left-out")
         reason = left_out(item)
@@ -86,7 +92,7 @@ class Ledger:
         elif report.skipped and not hasattr(report, "wasxfail"):
             self.current[report.nodeid] = Outcome(report.nodeid, "skipped", reason_of(report))
         elif worst is None:
-            self.current[report.nodeid] = Outcome(report.nodeid, "passed")
+            self.current[report.nodeid] = Outcome(report.nodeid, "passed", AGAIN if self.phase == "again" else "")
         if report.when == "teardown":
             self.write(self.current.pop(report.nodeid))
 
@@ -117,7 +123,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ledger")
     group.addoption("--ledger", type=Path, help="file that every outcome is appended to")
     group.addoption("--share", default="1/1", metavar="N/M", help="the Nth of M runs that share the phase out")
-    group.addoption("--phase", choices=("fast", "rest"), default="fast", help="which part of the suite to run")
+    group.addoption("--phase", choices=("fast", "rest", "again"), default="fast", help="which part of the suite to run")
 
 
 def pytest_configure(config: pytest.Config) -> None:

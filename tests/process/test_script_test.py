@@ -194,3 +194,22 @@ def test_an_interruption_gives_the_tests_the_time_to_take_down(tmp_path: Path, t
         process.terminate()
     assert process.wait(60) == 9
     assert (tmp_path / "down").exists()
+
+
+def test_what_failed_gets_a_second_try_that_is_told(suite: Path) -> None:
+    (suite / "test_tired.py").write_text(
+        "import pathlib\n"
+        "def test_tired():\n"
+        "    mark = pathlib.Path(__file__).with_name('mark')\n"
+        "    there = mark.exists()\n"
+        "    mark.touch()\n"
+        "    assert there\n"
+    )
+    run(suite, "fast")
+    assert words(suite)["test_tired"] == "failed"
+    second = run(suite, "again")
+    told = {outcome.test.rpartition("::")[2]: outcome for outcome in ledger.read(suite / "book").values()}
+    assert told["test_tired"] == ledger.Outcome("test_tired.py::test_tired", "passed", ledger.AGAIN)
+    assert told["test_bad"].word == "failed"
+    assert "test_good" not in told or told["test_good"].reason == ""
+    assert ", 1 passed" in second.stdout
