@@ -57,6 +57,7 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
+@pytest.mark.slow
 def test_install_update_and_uninstall(home: Home, wheel: Path) -> None:
     done = home.install("--source", str(wheel))
     assert done.returncode == 0, done.stderr

@@ -123,6 +123,7 @@ def test_two_at_once_share_one_environment(checkout: Checkout) -> None:
     assert sum("Making a Python environment" in err for _, err in results) == 1
 
 
+@pytest.mark.slow
 def test_a_failed_download_names_the_variables_and_prints_no_path(checkout: Checkout) -> None:
     checkout.depend_on("k8s-extcap-depends-on-this")
     failed = checkout.run(PIP_NO_INDEX="0", PIP_INDEX_URL="http://127.0.0.1:1/simple")
