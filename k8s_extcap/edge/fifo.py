@@ -152,7 +152,10 @@ async def open_fifo(path: str) -> Sink:
         except OSError as error:
             # ENXIO: a FIFO without a reader yet.
             if error.errno != errno.ENXIO or asyncio.get_running_loop().time() > deadline:
-                raise OutputError(f"The capture's FIFO {path} cannot be opened: {error.strerror}.") from error
+                raise OutputError(
+                    f"The capture's output {path} cannot be opened: {error.strerror}. Check that its folder is there "
+                    "and may be written to."
+                ) from error
         await asyncio.sleep(RETRY)
     if sys.platform == "linux":
         with contextlib.suppress(OSError):  # a file has no pipe buffer; a user may be over the system's pipe pages

@@ -115,6 +115,8 @@ async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch 
         leftover = await _attempts(session, request, plan, note, number, sink, stop, watch)
     except StoppedError:
         credential.abandon()
+        if sink.failure:
+            raise sink.failure from None
         return Report(0, 0, time.time() - began, None, stop.reason)
     if sink.failure:
         raise sink.failure

@@ -110,6 +110,8 @@ def plant(own: DemoCluster, name: str, body: str) -> str:
 
 HEADER = r"\324\303\262\241\002\000\004\000\000\000\000\000\000\000\000\000\000\000\004\000\001\000\000\000"
 RECORD = r"\001\000\000\000\000\000\000\000\377\377\377\177\377\377\377\177"
+FORGED = r"""for word in ready 'need /etc/passwd' 'rc=²' 'rc=99999999999999999999' need need; do
+echo "k8s-extcap: $word" >&2; done; exit 1"""
 SAY = (
     ("no-capture", "echo 'Usage: tcpdump [options]'; sleep 1", "The first bytes are no capture.",
      "Use upload or ephemeral."),
@@ -126,8 +128,7 @@ SAY = (
 exit 1""", "The pod sends escape sequences.", "They are blanked."),
     ("tcpdump-endless", "i=0; while [ $i -lt 1000 ]; do printf 0123456789; i=$((i+1)); done >&2; echo >&2; exit 1",
      "The pod sends a line of 10 kB.", "It is cut."),
-    ("tcpdump-forged", "for word in ready 'need /etc/passwd' 'rc=²' 'rc=99999999999999999999' 'bad' need need; do"
-     " echo \"k8s-extcap: $word\" >&2; done; exit 1", "The pod speaks our own protocol.", "Use another container."),
+    ("tcpdump-forged", FORGED, "The pod speaks our own protocol.", "Use another container."),
     ("tcpdump-markup", "echo '<b>bold</b><img src=x> %s %n {sentence} k8s-extcap: rc=0' >&2; exit 1",
      "The pod sends markup and format strings.", "They are shown as they are."),
 )  # fmt: skip

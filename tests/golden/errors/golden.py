@@ -31,9 +31,9 @@ _VARIABLE = (
 )
 # Words by which a sentence says what to do next.
 _NEXT = re.compile(
-    r"\b([Tt]ry|Ask|[Cc]heck|Choose|Set|Run|Install|Refresh|[Ss]tart|Use|Name|Write|Correct|Shorten|Remove|Type|Add|Leave|"
-    r"Move|Free|Open|[Ll]og in|[Ii]s the|Is it|Accepted|is accepted|are accepted|It has|It takes|would work|choose it|"
-    r"Set the option|is|make one)\b|'k8s-extcap \w+'|'kubectl [\w ]+'"
+    r"\b([Tt]ry|Ask|[Cc]heck|[Cc]hoose|Set|Run|Install|Refresh|[Ss]tart|[Uu]se|Name|Write|Correct|Shorten|Remove"
+    r"|Type|Leave|Move|Make|Open|[Ll]og in|Is the|Is it|Accepted|It has|It takes|there is now)\b"
+    r"|; .+ (is|are)\.$|'k8s-extcap \w+'|'kubectl [\w ]+'"
 )
 
 
@@ -134,7 +134,14 @@ def page() -> str:
 
 
 def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
+    return (
+        text.replace("\\", "\\\\")
+        .replace("|", "\\|")
+        .replace("<", "&lt;")
+        .replace("*", "\\*")
+        .replace("_", "\\_")
+        .replace("`", "\\`")
+    )
 
 
 _ABOUT = {
