@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -14,7 +15,8 @@ from testbed.wireshark.desk import Desk, desk
 from testbed.wireshark.tshark import Tshark
 from testbed.wireshark.window import Window, window
 
-FAILURES = pytest.StashKey[dict[str, str]]()
+FAILURES = pytest.StashKey[dict[str, str]]()  # why a version could not be made
+FAILED = pytest.StashKey[bool]()  # whether a test did
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -86,6 +88,7 @@ class Gui:
 
     desk: Desk
     stack: ExitStack
+    opened: list[Window] = field(default_factory=list)
 
     @property
     def version(self) -> str:
@@ -96,11 +99,32 @@ class Gui:
         return replace(self, desk=replace(self.desk, offline=True))
 
     def open(self, *args: str, env: Mapping[str, str] | None = None) -> Window:
-        return self.stack.enter_context(window(self.desk, *args, env=env))
+        self.opened.append(self.stack.enter_context(window(self.desk, *args, env=env)))
+        return self.opened[-1]
+
+    def tell(self, name: str) -> None:
+        """What there is to see after a failure: the ends of all logs at the desk, and a picture of each window."""
+        for log in (self.desk.case / "wireshark.log", *self.desk.home.rglob("*.log")):
+            if log.exists():
+                print(f"--- {log}\n{log.read_text(errors='replace')[-4000:]}")
+        for process, line in self.desk.processes().items():
+            print(f"--- process {process}: {line}")
+        for number, each in enumerate(self.opened):
+            print(f"--- {each.picture(release.folder() / 'failures' / f'{name}-{number}.png')}")
 
 
 @pytest.fixture(params=[pytest.param(version, marks=pytest.mark.gui) for version in release.versions()])
 def gui(request: pytest.FixtureRequest) -> Iterator[Gui]:
     """Each Wireshark window in turn."""
     with gui_desk(request.param, request.config) as fresh, ExitStack() as stack:
-        yield Gui(fresh, stack)
+        used = Gui(fresh, stack)
+        yield used
+        if request.node.stash.get(FAILED, False):
+            used.tell(re.sub(r"\W+", "-", request.node.name))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, object, object]:
+    """Lets the fixture know how its test ended."""
+    item.stash[FAILED] = call.when == "call" and call.excinfo is not None
+    return (yield)

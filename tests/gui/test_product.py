@@ -87,7 +87,7 @@ def test_options_reach_the_pod_and_serve_the_next_start(shop: Callable[..., Wind
     row = row_of(demo, "web-")
     window.wait_for_row(row)
     dialog = window.open_options(row)
-    dialog.set("Capture filter", "tcp port 8443 and tcp[tcpflags] & tcp-syn != 0")
+    dialog.set("Capture filter", "tcp port 8080 and tcp[tcpflags] & tcp-syn != 0")
     dialog.set("Stop after packets", "4")
     dialog.save()
     for _ in ("from the dialog", "from our own store"):
@@ -96,7 +96,7 @@ def test_options_reach_the_pod_and_serve_the_next_start(shop: Callable[..., Wind
         window.wait_for_end()
         packets = window.packet_rows(4)
         assert len(packets) == 4
-        assert all("8443" in packet[6] and "SYN" in packet[6] for packet in packets)
+        assert all("8080" in packet[6] and "SYN" in packet[6] for packet in packets)
         assert window.error() is None
         window.close_file()
         window.wait_for_row(row)
