@@ -30,15 +30,13 @@ class Stream:
     """A client that runs: `chunks` collects what it hands on, with times of arrival."""
 
     process: subprocess.Popen[bytes]
-    started: float
     chunks: list[Chunk] = field(default_factory=list)
-    first: float = 0.0
+    clock: float = field(default_factory=time.time)
     reader: threading.Thread | None = None
 
     def read(self, fd: int) -> None:
         def work() -> None:
             for chunk in oracle.live(fd):
-                self.first = self.first or time.monotonic()
                 self.chunks.append(chunk)
 
         self.reader = threading.Thread(target=work, daemon=True)
@@ -60,7 +58,7 @@ def ours(
         argv += ["--fifo", str(fifo), "--method", method, "--allow", "nsenter", "--output", output, "--limit-rate", "0"]
         argv += ["--extcap-capture-filter", packet_filter] if packet_filter else []
         env = {**os.environ, "K8S_EXTCAP_HOME": folder, "KUBECONFIG": str(cluster.kubeconfig)}
-        stream = Stream(_start(argv, env, subprocess.DEVNULL), time.monotonic())
+        stream = Stream(_start(argv, env, subprocess.DEVNULL))
         fd = os.open(fifo, os.O_RDONLY)
         try:
             stream.read(fd)
@@ -80,7 +78,7 @@ def kubectl(
     # -i: the far side's end of file, when we end, ends tcpdump; ksniff leaves it running.
     guarded = 'exec 3<&0; (cat <&3 >/dev/null; kill -INT $$) & exec "$@" 3<&-'
     argv += ["-i", "--", "sh", "-c", guarded, "x", *command]
-    stream = Stream(_start(argv, env, subprocess.PIPE), time.monotonic())
+    stream = Stream(_start(argv, env, subprocess.PIPE))
     assert stream.process.stdout is not None
     try:
         stream.read(stream.process.stdout.fileno())
