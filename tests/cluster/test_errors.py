@@ -73,7 +73,7 @@ SHORT = ("--wait", "1")
 CASES = (
     Case("real-pod-gone", "k8s-pod-team.gone", (), "The pod is not there.", "Refresh the list."),
     Case("real-namespace-gone", "k8s-pod-nowhere.gone", (), "The namespace is not there.", "Refresh the list."),
-    Case("real-container-gone", "k8s-container-team.tcpdump-n1.zz", (), "No such container.", "Take one of those."),
+    Case("real-container-gone", "k8s-container-NS.running.zz", (), "No such container.", "Take one of those."),
     Case("real-node-gone", "k8s-node-nowhere", (), "The node is not there.", "k8s-extcap list."),
     Case("real-pod-pending", "k8s-pod-NS.pending", SHORT, "The pod is not scheduled.", "kubectl describe pod."),
     Case("real-pod-completed", "k8s-pod-NS.completed", (), "The pod has completed.", "Choose one that runs."),
@@ -95,7 +95,9 @@ CASES = (
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.key)
 def test_what_cannot_be_captured(case: Case, stage: Stage, place: str) -> None:
     shown = stage.show(case.interface.replace("NS", place), *case.options)
-    check(case.key, shown, case.when, case.do, {place: "NAMESPACE"})
+    # The kubelet says "pull failed" and "backing off" in turn, in the runtime's words.
+    said = shown.sentence.partition("runs (")[2].partition("). '")[0] if "image" in case.key else ""
+    check(case.key, shown, case.when, case.do, {place: "NAMESPACE", **({said: "WHY"} if said else {})})
     assert "step patch" not in stage.log()
 
 

@@ -27,7 +27,7 @@ _VARIABLE = (
     (re.compile(r"\b127\.0\.0\.1:\d+"), "ADDRESS"),
     (re.compile(r"cannot be loaded \([^)]*\)"), "cannot be loaded (REASON)"),  # OpenSSL's words of that version
     (re.compile(r"k8s-extcap-[0-9a-f]{10}\b"), "k8s-extcap-ID"),
-    (re.compile(r"after [1-9]\d* packets"), "after N packets"),
+    (re.compile(r"after \d+ packets"), "after N packets"),
 )
 # Words by which a sentence says what to do next.
 _NEXT = re.compile(

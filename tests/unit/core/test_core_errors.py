@@ -121,7 +121,7 @@ REASONS = (
     (chained(OSError("x"), ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")), "not speak TLS"),
     (chained(OSError("x"), ConnectionResetError(104, "Connection reset by peer")), "without an answer"),
     (OSError("Tunnel connection failed: 403 Forbidden"), "The proxy proxy.example:3128 did not connect"),
-    (ValueError("something new"), "was not reached (ValueError)"),
+    (ValueError("something new"), "was not reached (something new)"),
 )
 
 
