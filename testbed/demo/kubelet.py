@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,15 @@ _NOT_RUNNING = "ContainerCreating"
 _STOP_POLL_SECONDS = 0.05
 # The kubelet's back-off for containers that end again and again: 10 s, doubled up to 5 minutes.
 _BACK_OFF_SECONDS, _BACK_OFF_LIMIT = 10.0, 300.0
+
+
+# In a container's command (k8s.io/kubernetes/third_party/forked/golang/expansion): a variable, or an escaped dollar.
+_REFERENCE = re.compile(r"\$(?:(\$)|\(([^()]*)\))")
+
+
+def _expand(word: str, given: Mapping[str, str]) -> str:
+    """`$(NAME)` becomes the variable's value and stays where there is none; `$$` becomes `$`."""
+    return _REFERENCE.sub(lambda found: found[1] or given.get(found[2], found[0]), word)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +142,8 @@ class Kubelet:
 
     def _specify(self, pod: Object, container: Object, image: str, runtime_id: str) -> Container:
         meta, spec = pod["metadata"], pod["spec"]
-        argv = [*container.get("command", []), *container.get("args", [])]
+        given = {entry["name"]: entry.get("value", "") for entry in container.get("env", [])}
+        argv = [_expand(word, given) for word in (*container.get("command", []), *container.get("args", []))]
         program = argv[0].removeprefix(_BUILT_IN) if argv and argv[0].startswith(_BUILT_IN) else ""
         env = [(entry["name"], entry.get("value", "")) for entry in container.get("env", [])]
         if program:

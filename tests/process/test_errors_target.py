@@ -9,7 +9,7 @@ import pytest
 from testbed.demo.cluster import DemoCluster
 from testbed.wireshark.tshark import Tshark
 from tests.golden.errors.golden import check
-from tests.golden.errors.stage import Stage
+from tests.golden.errors.stage import Stage, sentence_of
 
 pytestmark = [pytest.mark.tshark, pytest.mark.demo]
 
@@ -99,3 +99,10 @@ def test_what_is_wrong_is_told_at_once_and_nothing_larger_is_tried(case: Case, s
     """No other method would make a wrong filter right: `auto` must not add a container to the pod for it."""
     check(case.key, stage.show(case.interface, *case.options), case.when, case.do)
     assert "step patch" not in stage.log()
+
+
+def test_the_advice_is_true(stage: Stage) -> None:
+    """`no-capability` says that ephemeral would work: it does."""
+    done = stage.run("k8s-pod-lab.non-root", "--method", "ephemeral", "--limit-time", "1")
+    assert sentence_of(done.stderr) == ""
+    assert (stage.home / "ended").read_text() == "0\n"
