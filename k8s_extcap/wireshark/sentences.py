@@ -9,7 +9,6 @@ from __future__ import annotations
 from k8s_extcap.version import VERSION
 
 LIMIT = 200  # bytes of a display: it becomes part of a temporary file's name, where 231 work and 240 do not
-HELP = "https://pypi.org/project/k8s-extcap/"
 
 # The row that is always there.
 BROWSE = "Kubernetes: choose a pod, workload or node"
@@ -32,7 +31,7 @@ def clip(text: str, limit: int = LIMIT) -> str:
 
 
 def extcap() -> str:
-    return f"extcap {{version={VERSION}}}{{help={HELP}}}{{display=Kubernetes}}\n"
+    return f"extcap {{version={VERSION}}}{{display=Kubernetes}}\n"
 
 
 def interface(value: str, display: str) -> str:

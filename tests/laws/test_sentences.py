@@ -44,7 +44,7 @@ def test_the_first_sentence_introduces_us() -> None:
     (only,) = read(sentences.extcap().encode())
     assert only.keyword == "extcap"
     assert only.attributes["display"] == "Kubernetes"
-    assert only.attributes["help"].startswith("https://")
+    assert "help" not in only.attributes  # a Help button must lead somewhere, and there is no public page yet
 
 
 def test_link_types_have_all_three_attributes() -> None:
