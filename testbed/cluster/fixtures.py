@@ -38,10 +38,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not wanting or session.config.option.collectonly or os.environ.get(GIVEN) or why_not():
         return
     capture = session.config.pluginmanager.getplugin("capturemanager")
-    if state.read(default_bed()):
-        return
     with capture.global_and_fixture_disabled():
-        print("\nbringing up the test cluster", flush=True)
+        print("\nlooking after the test cluster", flush=True)
         argv = [sys.executable, "-m", "testbed.cluster", "up"]  # its daemons are not this process's children
         done = subprocess.run(argv, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode and not state.read(default_bed()):

@@ -52,12 +52,11 @@ def up(bed: Bed, wanted: Wanted, *, catalogue: bool = True) -> None:
     progress = Progress()
     with only_one(down.lock_of(bed), wait=1800):  # another `up` may be building: then wait for it and be done
         running = state.read(bed)
-        if running:
-            _verify(bed, running, wanted)
+        if running and _sound(bed, running, wanted):
             progress(f"already up: {running}")
             return
         if down.journal_of(bed).entries():
-            progress(f"an earlier `up` was cut short: {down.undo(bed)} processes ended")
+            progress(f"an earlier bed was cut short: {down.undo(bed)} processes ended")
         prepare(bed, wanted)
         progress("programs and images are there")
         # In the environment of all that starts from here: what `down` finds them by.
@@ -73,14 +72,12 @@ def up(bed: Bed, wanted: Wanted, *, catalogue: bool = True) -> None:
         progress(f"up: {wanted}. export KUBECONFIG={bed.kubeconfig}")
 
 
-def _verify(bed: Bed, running: Wanted, wanted: Wanted) -> None:
+def _sound(bed: Bed, running: Wanted, wanted: Wanted) -> bool:
+    """False: its daemons were killed under it, so it is begun anew. BedError where it is another one that runs."""
     if running != wanted:
         raise BedError(f"the bed is up with other parts ({running}); wanted: {wanted}. `down` first, or another --bed")
     api = Api(bed)
-    if not api.ready() or len(api.ready_nodes()) < running.nodes:
-        raise BedError(
-            f"the bed was up, but its API server or a node is not Ready: `down`, then `up` (logs: {bed.logs})"
-        )
+    return api.ready() and len(api.ready_nodes()) >= running.nodes
 
 
 def prepare(bed: Bed, wanted: Wanted) -> None:
