@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from k8s_extcap.model.errors import ExtcapError, RemoteError, UsageError, clip
 from k8s_extcap.model.request import CaptureRequest
+from k8s_extcap.wireshark.request import FILTER_LIMIT
 
 BLOCK_MS = 10  # our build's block timer
 RING_KIB = 16384  # at 20,000 packets/s through exec the default of 2 MiB lost 5 % on a busy machine
-FILTER_LIMIT = 16384  # bytes; libpcap takes more, but nobody writes it
 INLINE_FILTER = 1000  # bytes that certainly fit the request line beside the guard; longer ones go through stdin
 
 # Seconds to wait before INT so that nothing is missing: one block timer and a little. Ours drains its ring itself.
@@ -60,11 +60,6 @@ def line(request: CaptureRequest, program: str, *, mode: str, nic: str, buffer_k
     if mode == "print":
         words = ["sh", "-c", _TO_STDOUT, "tcpdump", *words]
     return Line(tuple(words), mode, SETTLE[mode], tail)
-
-
-def check(request: CaptureRequest, program: str) -> tuple[str, ...]:
-    """A command that compiles the filter and nothing else."""
-    return (program, "-d", "--", request.filter)
 
 
 def mode_of(version: tuple[int, ...], *, print_mode: bool) -> str:

@@ -69,7 +69,7 @@ class ContainerFacts:
     cpu_millis: int | None = None  # quota in thousandths of a CPU; None is unknown or unlimited
 
 
-CAP_NET_ADMIN, CAP_NET_RAW = 12, 13  # include/uapi/linux/capability.h
+CAP_NET_RAW = 13  # include/uapi/linux/capability.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class Upload:
 @dataclass(frozen=True, slots=True)
 class ExecSpec:
     """The exec that carries the packets. `command` is the whole argv; `settle` is how long in seconds to wait before
-    `stop` so that the far ring is empty (one block timer and a little); `label` names the source in the file.
+    `stop` so that the far ring is empty (one block timer and a little).
     """
 
     namespace: str
@@ -142,7 +142,6 @@ class ExecSpec:
     uploads: tuple[Upload, ...] = ()
     settle: float = 0.03
     nic: str = ""
-    label: str = ""
     tail: str = ""  # an argument that goes through stdin, because the request line has 4,096 bytes
 
 
@@ -178,7 +177,6 @@ class Plan:
 
 
 __all__ = [
-    "CAP_NET_ADMIN",
     "CAP_NET_RAW",
     "Binary",
     "ContainerFacts",
