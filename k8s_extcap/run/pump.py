@@ -30,8 +30,9 @@ class Pump:
     """Takes stdout as it comes, writes whole records. Paused while the sink is full or the rate ceiling is reached;
     the loop itself never blocks, so that signs of life go on.
 
-    `on_header(header) -> bytes` gives what stands before the first packet of this source. `on_full` is called once
-    when a limit is reached.
+    `on_header(header) -> bytes` gives what stands before the first packet of this source, `on_first` may change the
+    first bytes that hold packets, or, of a pcap output, its file header. `on_full` is called once when a limit is
+    reached.
     """
 
     def __init__(
@@ -40,15 +41,17 @@ class Pump:
         limits: Limits,
         *,
         pcapng: bool,
-        interface: int,
+        interface: int | Callable[[Header], int],
         on_header: Callable[[Header], bytes],
         on_full: Callable[[], None],
+        on_first: Callable[[bytes | memoryview], bytes | memoryview] | None = None,
     ) -> None:
         self._sink = sink
         self._rate = limits.rate
         self.reader = Reader(pcapng=pcapng, interface=interface, limit=limits.packets, octets=limits.bytes)
         self._on_header = on_header
         self._on_full = on_full
+        self._on_first = on_first
         self._held: bytes | None = None  # what stands before the first packet, not yet written
         self._holding: asyncio.TimerHandle | None = None
         self._started = False
@@ -66,6 +69,8 @@ class Pump:
 
     def _convert(self) -> None:
         out = self.reader.pull()
+        if self._on_first is not None and out:
+            out, self._on_first = self._on_first(out), None
         header = self.reader.header
         if header is not None and not self._started:
             self._started = True

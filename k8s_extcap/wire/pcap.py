@@ -10,6 +10,7 @@ is three times as fast again. They are told from records by the first word: a re
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from k8s_extcap.model.errors import clip
@@ -53,11 +54,17 @@ class Header:
 
 
 class Reader:
-    """`push` what came, then `pull` what can be written now. `packets` and `octets` count what was pulled."""
+    """`push` what came, then `pull` what can be written now. `packets` and `octets` count what was pulled.
 
-    def __init__(self, *, pcapng: bool, interface: int = 0, limit: int = 0, octets: int = 0) -> None:
+    `interface` is the number of its packets' interface in the file, or says it once the stream's header is known.
+    """
+
+    def __init__(
+        self, *, pcapng: bool, interface: int | Callable[[Header], int] = 0, limit: int = 0, octets: int = 0
+    ) -> None:
         self._pcapng = pcapng
-        self._interface = interface
+        self._number = interface
+        self._interface = 0
         self._limit = limit
         self._octet_limit = octets
         self._buffer = bytearray()
@@ -88,6 +95,7 @@ class Reader:
             if not start or not self._looks_right(start) or len(start) < HEADER:
                 return b""
             self.header = self._parse(start)
+            self._interface = self._number(self.header) if callable(self._number) else self._number
             del self._buffer[:HEADER]
             if not self._pcapng:
                 return start[:HEADER] + bytes(self._records_of())
