@@ -12,6 +12,7 @@ showing each other's pods. All files are replaced whole, 0600 in folders 0700.
 
 from __future__ import annotations
 
+import sys
 import time
 
 from k8s_extcap.edge import folders
@@ -71,7 +72,8 @@ def _key(text: str) -> str:
 def stamp() -> str:
     """What the kubeconfig files look like from outside: any edit, also `kubectl config use-context`, changes it."""
     config = folders.variable("KUBECONFIG")
-    paths = config.split(":") if config else [f"{folders.variable('HOME')}/.kube/config"]
+    separator = ";" if sys.platform == "win32" else ":"
+    paths = config.split(separator) if config else [f"{folders.variable('HOME')}/.kube/config"]
     seen = []
     for path in paths:
         try:

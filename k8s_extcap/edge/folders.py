@@ -7,10 +7,12 @@ user's own in the password database counts, and where that is none either, a pri
 
 from __future__ import annotations
 
-try:
+import sys
+
+if sys.platform == "win32":
+    import os as system
+else:
     import posix as system
-except ImportError:  # Windows
-    import os as system  # type: ignore[no-redef]
 
 __all__ = ["NAME", "cache", "config", "ensure", "read", "state", "system", "variable", "write"]
 
@@ -29,11 +31,13 @@ def _home() -> str:
 
 
 def _known_home() -> str:
+    if sys.platform == "win32":
+        return ""  # it has no such database; USERPROFILE is always set
     import pwd
 
     try:
         home = pwd.getpwuid(system.getuid()).pw_dir
-        return home if system.stat(home).st_uid == system.getuid() else ""  # noqa: PTH116 (pathlib costs more than us)
+        return home if system.stat(home).st_uid == system.getuid() else ""
     except (KeyError, OSError):
         return ""  # no entry, or a home that is none, as services have it
 
@@ -42,9 +46,11 @@ def _private() -> str:
     """What lies there is believed (options, journals, compiled modules), so it must be nobody else's: everybody may
     make a folder of this name before us.
     """
+    if sys.platform == "win32":
+        return NOWHERE
     path = f"/tmp/{NAME}-{system.getuid()}"
     try:
-        system.mkdir(path, 0o700)  # noqa: PTH102
+        system.mkdir(path, 0o700)
     except OSError:
         pass  # there already, or not to be had
     try:
@@ -78,13 +84,13 @@ def state() -> str:
 def ensure(path: str) -> str:
     """The folder, made 0700 with its parents where missing. OSError where that is refused."""
     try:
-        system.stat(path)  # noqa: PTH116
+        system.stat(path)
     except FileNotFoundError:
         parent = path.rpartition("/")[0]
         if parent:
             ensure(parent)
         try:
-            system.mkdir(path, 0o700)  # noqa: PTH102
+            system.mkdir(path, 0o700)
         except FileExistsError:
             pass  # a process started at the same time has made it
     return path
@@ -121,7 +127,7 @@ def write(path: str, content: bytes) -> None:
                 content = content[system.write(handle, content) :]
         finally:
             system.close(handle)
-        system.rename(temporary, path)  # noqa: PTH104
+        system.replace(temporary, path)  # unlike rename also over a file of Windows
     except OSError:
-        system.unlink(temporary)  # noqa: PTH108  a full disk is not made fuller
+        system.unlink(temporary)
         raise

@@ -5,14 +5,13 @@ A line is: interface name without alias, context, time of the last capture (epoc
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from k8s_extcap.edge import folders
+from k8s_extcap.edge import folders, lock
 from k8s_extcap.model import ids
 from k8s_extcap.model.errors import ConfigError
 from k8s_extcap.model.ids import Name
@@ -90,9 +89,9 @@ def _change(file: str, keep: Callable[[list[Used]], list[Used]], added: Name | N
 
 @contextmanager
 def _alone(path: str) -> Iterator[None]:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # held for a millisecond by anybody; it ends with the process
+        lock.take(handle, wait=True)  # held for a millisecond by anybody
         yield
     finally:
         os.close(handle)

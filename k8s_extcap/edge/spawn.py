@@ -19,7 +19,13 @@ def detached(argv: list[str]) -> int:
 
     It stays in the folder where we are: KUBECONFIG may be relative to it.
     """
-    pid: int = system.fork()
+    if sys.platform == "win32":
+        import subprocess
+
+        null = subprocess.DEVNULL
+        alone = subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP
+        return subprocess.Popen(argv, stdin=null, stdout=null, stderr=null, creationflags=alone).pid
+    pid = system.fork()
     if pid:
         return pid
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import time
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from k8s_extcap.edge import folders, store
+from k8s_extcap.edge import folders, lock, store
 from k8s_extcap.model.errors import ConfigError
 
 
@@ -41,19 +42,13 @@ def _read() -> dict[store.Key, store.Record]:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    import fcntl
-
     deadline = time.monotonic() + store.PATIENCE
-    handle = os.open(store.path() + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(store.path() + ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.005)
+        while not lock.take(handle, wait=False):
+            if time.monotonic() > deadline:
+                raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK))
+            time.sleep(0.005)
         yield
     finally:
         os.close(handle)

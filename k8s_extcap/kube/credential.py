@@ -8,13 +8,13 @@ Plugins get no terminal: Wireshark has none to give, and one that reads it would
 from __future__ import annotations
 
 import atexit
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -83,7 +83,10 @@ def _cache_file(spec: dict[str, Any], cluster: dict[str, Any], cache: str) -> Pa
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with open(f"{path}.lock", "w", opener=_private) as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process, whatever happens to it
+        if sys.platform != "win32":  # which has no such lock: of two that start together, each asks the plugin
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process, whatever happens to it
         yield
 
 
@@ -182,6 +185,9 @@ atexit.register(abandon)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
+    if sys.platform == "win32":
+        process.kill()
+        return
     try:
         os.killpg(process.pid, signal.SIGKILL)  # its own session: ours and its children's only
     except ProcessLookupError:

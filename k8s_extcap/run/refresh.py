@@ -7,14 +7,13 @@ beside it (`edge.known`) for doctor.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from k8s_extcap.edge import catalog, folders, known, log, recents, settings
+from k8s_extcap.edge import catalog, folders, known, lock, log, recents, settings
 from k8s_extcap.edge.known import Cluster, Listed, Status
 from k8s_extcap.kube import connect
 from k8s_extcap.model import ids
@@ -63,12 +62,9 @@ def refresh(context: str = "", *, interactive: bool = False, force: bool = False
 
 @contextmanager
 def _alone(*, wait: bool) -> Iterator[bool]:
-    handle = os.open(folders.ensure(catalog.folder()) + "/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(folders.ensure(catalog.folder()) + "/lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))  # ends with the process, however that ends
-        yield True
-    except BlockingIOError:
-        yield False
+        yield lock.take(handle, wait=wait)
     finally:
         os.close(handle)
 

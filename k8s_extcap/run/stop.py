@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable
 from typing import TypeVar
 
@@ -41,6 +42,10 @@ def watch_signals(stop: Stop, *, nohup: bool = False) -> None:
     """
     loop = asyncio.get_running_loop()
     numbers = [signal.SIGTERM, signal.SIGINT]
+    if sys.platform == "win32":  # which has no SIGHUP, and whose loop takes no handlers
+        for number in numbers:
+            signal.signal(number, lambda n, _: loop.call_soon_threadsafe(stop.request, signal.Signals(n).name))
+        return
     if not nohup or signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     for number in numbers:

@@ -90,6 +90,8 @@ def _dumpcap() -> Iterator[Finding]:
 
 
 def _group(path: Path) -> str:
+    if sys.platform == "win32":
+        return ""  # files have none there, and Npcap asks by itself
     try:
         return path.group()
     except KeyError:  # no name for it on this machine
