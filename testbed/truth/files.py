@@ -12,9 +12,12 @@ _PCAP_MAGICS = {  # first four bytes: (byte order, nanoseconds per unit of the f
     b"\x4d\x3c\xb2\xa1": ("little", 1),
     b"\xa1\xb2\x3c\x4d": ("big", 1),
 }
-_SECTION, _INTERFACE, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 3, 6
+_SECTION, _INTERFACE, _SIMPLE, _STATISTICS, _ENHANCED = 0x0A0D0D0A, 1, 3, 5, 6
 _SECTION_BYTES = b"\x0a\x0d\x0d\x0a"
 _TSRESOL, _TSOFFSET = 9, 14
+_COMMENT, _NAME = 1, 2
+_RECEIVED, _DELIVERED = 4, 8  # and between: interface drops, accepted by the filter, the kernel's drops
+_FIXED = {_SECTION: 12, _INTERFACE: 8}  # bytes before the options; a section's byte order has been read already
 _LONGEST = 16 << 20  # no record of a sane file is longer; a damaged length must not make us wait for gigabytes
 
 
@@ -34,6 +37,32 @@ class Frame(NamedTuple):
     original: int
     arrived_ns: int | None
     interface: int = 0
+
+
+class Told(NamedTuple):
+    """An interface statistics block: isb_ifrecv, isb_ifdrop, isb_filteraccept, isb_osdrop, isb_usrdeliv and comments.
+    What is not there is None.
+    """
+
+    received: int | None
+    if_dropped: int | None
+    accepted: int | None
+    os_dropped: int | None
+    delivered: int | None
+    comments: tuple[str, ...]
+
+
+class Notes:
+    """What a pcapng says of itself beside its packets, filled while its frames are read.
+
+    `told` has the last statistics of each interface: their counts run from its beginning, so a later block replaces
+    an earlier one. Interfaces are counted through the whole file, sections included.
+    """
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.comments: list[str] = []
+        self.told: dict[int, Told] = {}
 
 
 class NotACaptureError(Exception):
@@ -68,8 +97,8 @@ class _Source:
         return taken
 
 
-def frames(chunks: Iterable[Chunk]) -> Iterator[Frame]:
-    """Each frame of a capture in the order of the stream; an empty stream has none."""
+def frames(chunks: Iterable[Chunk], notes: Notes | None = None) -> Iterator[Frame]:
+    """Each frame of a capture in the order of the stream; an empty stream has none. `notes` is filled meanwhile."""
     source = _Source(chunks)
     magic = source.take(4, may_end=True)
     if not magic:
@@ -77,7 +106,7 @@ def frames(chunks: Iterable[Chunk]) -> Iterator[Frame]:
     if magic in _PCAP_MAGICS:
         yield from _pcap(source, *_PCAP_MAGICS[magic])
     elif magic == _SECTION_BYTES:
-        yield from _pcapng(source)
+        yield from _pcapng(source, notes or Notes())
     else:
         raise NotACaptureError(f"the stream begins with {magic!r}, which is neither pcap nor pcapng")
 
@@ -124,8 +153,33 @@ def _described(body: bytes, order: str) -> _Interface:
     return _Interface(_number(body[:2], order), _number(body[4:8], order), units, offset)
 
 
-def _pcapng(source: _Source) -> Iterator[Frame]:
+def _told(body: bytes, order: str) -> Told:
+    counts: dict[int, int] = {}
+    comments = []
+    for code, value in _options(body[12:], order):
+        if code == _COMMENT:
+            comments.append(value.decode("utf-8", "replace"))
+        elif _RECEIVED <= code <= _DELIVERED:
+            counts[code] = _number(value, order)
+    first, second, third, fourth, fifth = map(counts.get, range(_RECEIVED, _DELIVERED + 1))
+    return Told(first, second, third, fourth, fifth, tuple(comments))
+
+
+def _note(kind: int, body: bytes, order: str, base: int, notes: Notes) -> None:
+    """A block that is no packet. `base`: interfaces of the sections before."""
+    if kind == _STATISTICS:
+        notes.told[base + _number(body[:4], order)] = _told(body, order)
+    if kind not in _FIXED:
+        return  # a kind that nobody asked about: the format says to skip it
+    found = list(_options(body[_FIXED[kind] :], order))
+    notes.comments += [value.decode("utf-8", "replace") for code, value in found if code == _COMMENT]
+    if kind == _INTERFACE:
+        notes.names.append(next((v.decode("utf-8", "replace") for code, v in found if code == _NAME), ""))
+
+
+def _pcapng(source: _Source, notes: Notes) -> Iterator[Frame]:
     order = ""
+    base = 0
     interfaces: list[_Interface] = []
     kind_bytes = _SECTION_BYTES
     while kind_bytes:
@@ -135,6 +189,7 @@ def _pcapng(source: _Source) -> Iterator[Frame]:
             order = {b"\x4d\x3c\x2b\x1a": "little", b"\x1a\x2b\x3c\x4d": "big"}.get(byte_order, "")
             if not order:
                 raise NotACaptureError(f"no byte-order magic at {source.position - 4}: {byte_order!r}")
+            base += len(interfaces)
             interfaces = []
             body = source.take(_checked(length_bytes, order, source, least=28) - 16)
         else:
@@ -144,8 +199,10 @@ def _pcapng(source: _Source) -> Iterator[Frame]:
         kind = _number(kind_bytes, order)
         if kind == _INTERFACE:
             interfaces.append(_described(body, order))
-        elif kind in (_ENHANCED, _SIMPLE):
+        if kind in (_ENHANCED, _SIMPLE):
             yield _packet(kind, body, order, interfaces, source)
+        else:
+            _note(kind, body, order, base, notes)
         kind_bytes = source.take(4, may_end=True)
 
 

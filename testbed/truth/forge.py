@@ -1,7 +1,7 @@
 """Capture files made by hand, byte for byte, so that their damage is known."""
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 Order = Literal["little", "big"]
@@ -83,3 +83,15 @@ def pcapng(frames: Iterable[Made], *, link: int = 1, order: Order = "little", re
         head = struct.pack(sign + "IIIII", 0, units >> 32, units & 0xFFFFFFFF, len(frame.data), original)
         file += _block(sign, 6, head + frame.data + bytes(-len(frame.data) % 4))
     return file
+
+
+def statistics(counts: Mapping[int, int], *, interface: int = 0, comment: str = "", order: Order = "little") -> bytes:
+    """An interface statistics block with these options (4 isb_ifrecv ... 8 isb_usrdeliv), to stand behind packets."""
+    sign = "<" if order == "little" else ">"
+    body = struct.pack(sign + "III", interface, 0, 0)
+    if comment:
+        text = comment.encode()
+        body += struct.pack(sign + "HH", 1, len(text)) + text + bytes(-len(text) % 4)
+    for code, count in counts.items():
+        body += struct.pack(sign + "HHQ", code, 8, count)
+    return _block(sign, 5, body + bytes(4))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from testbed.truth import mark
-from testbed.truth.files import Chunk, Frame, NotACaptureError, frames
+from testbed.truth.files import Chunk, Frame, NotACaptureError, Notes, frames
 from testbed.truth.layers import Segment, segment
 from testbed.truth.ledger import LATE_NS, Expected, Ledger, Verdict
 from testbed.truth.stream import Message, Stream
@@ -105,12 +105,16 @@ def judge(
     *,
     default: Expected = Expected(),  # noqa: B008 - an immutable value
     late_ns: int = LATE_NS,
+    notes: Notes | None = None,
 ) -> Report:
-    """Read a capture to its end. `expected` by flow number; a flow that it does not name is judged by `default`."""
+    """Read a capture to its end. `expected` by flow number; a flow that it does not name is judged by `default`.
+
+    `notes` is filled with what a pcapng says of itself beside its packets.
+    """
     judge_ = _Judge(expected or {}, default, late_ns)
     broken = None
     try:
-        for frame in frames(chunks):
+        for frame in frames(chunks, notes):
             judge_.frame(frame)
     except NotACaptureError as error:
         broken = str(error)
