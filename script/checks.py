@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -19,14 +20,21 @@ from script import builds, ledger
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
+# Windows: whatever a function does there instead, it ends with, and the rest cannot be reached.
+ELSEWHERE = {"macOS": ("darwin",), "Windows": ("win32", "--no-warn-unreachable")}
 CHECKS = {
     "lint": (str(BIN / "ruff"), "check"),
     "format": (str(BIN / "ruff"), "format", "--check"),
     "walls": (str(BIN / "lint-imports"), "--no-cache"),
     "types": (str(BIN / "mypy"),),
+    **{
+        f"types on {name}": (str(BIN / "mypy"), f"--cache-dir=.mypy_cache/{name}", "--platform", *words, "k8s_extcap")
+        for name, words in ELSEWHERE.items()
+    },
 }
 
 SECOND_TRIES = 12  # failures of one run that may be a busy machine's; more are a defect
+SLOW, SLOWEST = 5.0, 10  # seconds that a test should not need, and how many of those that do are named
 TEARDOWN_SECONDS = 60  # windows, clusters and chroots of the test that was running
 
 # pytest's own codes: all passed, some failed, and nothing to run in this phase (with arguments that is no error).
@@ -48,11 +56,18 @@ def check(name: str, command: tuple[str, ...]) -> str:
         command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )
     verdict = "FAILED" if done.returncode else "ok"
-    print(f"{name:<8}{verdict}  {time.monotonic() - started:.1f} s", flush=True)
+    output = done.stdout.decode(errors="replace") if done.returncode else ""
+    print(f"{name:<18}{verdict}  {time.monotonic() - started:.1f} s\n{output}", end="", flush=True)
     if done.returncode:
-        sys.stdout.write(done.stdout.decode(errors="replace"))
         return f"{name}: {' '.join([Path(command[0]).name, *command[1:]])}"
     return ""
+
+
+def static() -> list[str]:
+    """All static checks, two at a time; the titles of those that complain."""
+    with ThreadPoolExecutor(2) as pool:
+        longest_first = sorted(CHECKS, key=lambda name: not name.startswith("types"))
+        return list(pool.map(lambda name: check(name, CHECKS[name]), longest_first))
 
 
 def attended(commands: list[list[str]], environment: dict[str, str]) -> list[int]:
@@ -84,6 +99,12 @@ def attended(commands: list[list[str]], environment: dict[str, str]) -> list[int
     return codes
 
 
+def heed_interruptions() -> None:
+    """SIGINT, too: a shell without job control has its background jobs ignore it, and our children with them."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, interrupt)
+
+
 def interrupt(number: int, frame: object) -> None:
     """Makes the end of a terminal or of a CI job unwind like Ctrl+C."""
     del number, frame
@@ -100,7 +121,9 @@ def run_tests(phase: str, book: Path, arguments: list[str], *, building: bool = 
     environment = {**os.environ, "K8S_EXTCAP_BUILD": "no" if fast or not building else "yes"}
     shares = 2 if fast and (os.cpu_count() or 1) > 1 else 1
     command = [sys.executable, "-m", "pytest", "-p", "script.ledger", f"--ledger={book}", f"--phase={phase}"]
+    started = time.monotonic()
     codes = attended([[*command, f"--share={n}/{shares}", *arguments] for n in range(1, shares + 1)], environment)
+    print(f"tests ({phase}): {time.monotonic() - started:.0f} s", flush=True)
     strange = [code for code in codes if code not in (PYTEST_PASSED, PYTEST_FAILED, PYTEST_NOTHING)]
     return f"tests ({phase}): pytest ended with code {strange[0]}" if strange else ""
 
@@ -144,6 +167,11 @@ def report(account: Account) -> int:
         print("\nPassed only at the second try:")
         for test in again:
             print(f"  {test}")
+    slow = sorted((outcome for outcome in account.outcomes if outcome.seconds >= SLOW), key=lambda o: -o.seconds)
+    if slow:
+        print("\nSlowest:")
+        for outcome in slow[:SLOWEST]:
+            print(f"  {outcome.seconds:>6.1f} s  {outcome.test}")
     words = ledger.count(account.outcomes)
     failed = [f"test {outcome.test}" for outcome in account.outcomes if outcome.word == "failed"] + account.broken
     if not account.outcomes:
@@ -160,12 +188,11 @@ def report(account: Account) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+    heed_interruptions()
     started = time.monotonic()
     fast = "--fast" in arguments
     passed_on = [argument for argument in arguments if argument != "--fast"]
-    broken = [check(name, command) for name, command in CHECKS.items()]
+    broken = static()
     logs = Path(tempfile.mkdtemp(prefix="k8s-extcap-test-"))
     book = logs / "outcomes.jsonl"
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +33,7 @@ class Outcome(NamedTuple):
     test: str
     word: str
     reason: str = ""
+    seconds: float = 0.0  # with set-up and teardown; what tests share counts for the first of them
 
 
 def read(path: Path) -> dict[str, Outcome]:
@@ -56,6 +57,7 @@ class Ledger:
         number, shares = share.split("/")
         self.number, self.shares = int(number) - 1, int(shares)
         self.current: dict[str, Outcome] = {}
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def write(self, outcome: Outcome) -> None:
         with self.path.open("a", encoding="utf-8") as file:
@@ -93,8 +95,10 @@ class Ledger:
             self.current[report.nodeid] = Outcome(report.nodeid, "skipped", reason_of(report))
         elif worst is None:
             self.current[report.nodeid] = Outcome(report.nodeid, "passed", AGAIN if self.phase == "again" else "")
+        self.seconds[report.nodeid] += report.duration
         if report.when == "teardown":
-            self.write(self.current.pop(report.nodeid))
+            seconds = round(self.seconds.pop(report.nodeid), 3)
+            self.write(self.current.pop(report.nodeid)._replace(seconds=seconds))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -16,7 +16,7 @@ from script import builds, checks, ledger
 ROOT = Path(__file__).resolve().parents[2]
 
 SUITE = """
-import pathlib, pytest
+import pathlib, pytest, time
 
 def test_good(): pass
 
@@ -44,12 +44,18 @@ def test_once_built():
     built = pathlib.Path(__file__).with_name("built")
     if not built.exists():
         pytest.skip("still being built")
+
+@pytest.fixture
+def waited():
+    time.sleep(0.3)
+
+def test_waiting(waited): pass
 """
 
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
-    """A project of its own with eight tests; the book of outcomes is `book` beside it."""
+    """A project of its own with nine tests; the book of outcomes is `book` beside it."""
     (tmp_path / "test_it.py").write_text(SUITE)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  cluster:\n  slow:\n")
     return tmp_path
@@ -76,16 +82,20 @@ def test_each_outcome_of_the_fast_phase_is_written_down(suite: Path) -> None:
         "test_real": "left-out",
         "test_long": "left-out",
         "test_once_built": "skipped",
+        "test_waiting": "passed",
     }
     reasons = {outcome.reason for outcome in ledger.read(suite / "book").values()}
     assert {"no such thing here", "marked cluster", "marked slow", "still being built"} <= reasons
+    seconds = {test.partition("::")[2]: outcome.seconds for test, outcome in ledger.read(suite / "book").items()}
+    assert seconds["test_waiting"] >= 0.3  # its set-up counts, too
+    assert seconds["test_long"] == 0, "it was left out"
 
 
 def test_the_rest_takes_what_was_left_out_or_skipped_and_nothing_twice(suite: Path) -> None:
     run(suite, "fast")
     (suite / "built").touch()
     second = run(suite, "rest")
-    assert "4 deselected" in second.stdout, second.stdout
+    assert "5 deselected" in second.stdout, second.stdout
     after = words(suite)
     assert (after["test_real"], after["test_long"], after["test_once_built"]) == ("passed", "failed", "passed")
     assert after["test_absent"] == "skipped"
@@ -99,7 +109,7 @@ def test_two_runs_share_the_files_out(suite: Path) -> None:
     first = set(ledger.read(suite / "book"))
     run(suite, "fast", "--share=2/2")
     both = ledger.read(suite / "book")
-    assert 0 < len(first) < len(both) == 12
+    assert 0 < len(first) < len(both) == 13
     assert {test.partition("::")[0] for test in first}.isdisjoint(
         test.partition("::")[0] for test in both if test not in first
     )
@@ -112,11 +122,16 @@ def test_a_file_that_cannot_be_imported_is_a_failure(suite: Path) -> None:
 
 
 def test_the_last_line_counts_and_the_exit_code_agrees(capsys: pytest.CaptureFixture[str]) -> None:
-    outcomes = [ledger.Outcome("a", "passed"), ledger.Outcome("b", "skipped", "no tool"), ledger.Outcome("c", "passed")]
+    outcomes = [
+        ledger.Outcome("a", "passed", "", 12.3),
+        ledger.Outcome("b", "skipped", "no tool"),
+        ledger.Outcome("c", "passed"),
+    ]
     assert checks.report(checks.Account(outcomes, [], 1.2)) == 0
     said = capsys.readouterr().out
     assert said.splitlines()[-1] == "2 passed, 0 failed, 1 skipped in 1 s"
     assert "no tool" in said
+    assert [line.split() for line in said.splitlines() if line.endswith("  a")] == [["12.3", "s", "a"]]
 
     assert checks.report(checks.Account(outcomes, ["types: mypy"], 1.2)) == 1
     said = capsys.readouterr().out
@@ -179,20 +194,28 @@ def test_an_interruption_gives_the_tests_the_time_to_take_down(tmp_path: Path, t
         f"    pathlib.Path({str(tmp_path / 'down')!r}).touch()\n"
     )
     code = (
-        "import signal, sys; from script import checks; signal.signal(signal.SIGTERM, checks.interrupt)\n"
+        "import sys; from script import checks; checks.heed_interruptions()\n"
         "try: checks.attended([[sys.executable, sys.argv[1]]], {})\n"
         "except KeyboardInterrupt: sys.exit(9)"
     )
     command = [sys.executable, "-c", code, str(slow)]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
-    while not (tmp_path / "up").exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    if to_all:
-        os.killpg(process.pid, signal.SIGINT)
-    else:
-        process.terminate()
-    assert process.wait(60) == 9
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a background job of a shell without job control has it
+    try:
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            while not (tmp_path / "up").exists():
+                assert process.poll() is None
+                time.sleep(0.01)
+            if to_all:
+                os.killpg(process.pid, signal.SIGINT)
+            else:
+                process.terminate()
+            assert process.wait(60) == 9
+        finally:
+            process.kill()
     assert (tmp_path / "down").exists()
 
 
@@ -209,6 +232,6 @@ def test_what_failed_gets_a_second_try_that_is_told(suite: Path) -> None:
     assert words(suite)["test_tired"] == "failed"
     run(suite, "again")
     told = {outcome.test.rpartition("::")[2]: outcome for outcome in ledger.read(suite / "book").values()}
-    assert told["test_tired"] == ledger.Outcome("test_tired.py::test_tired", "passed", ledger.AGAIN)
+    assert (told["test_tired"].word, told["test_tired"].reason) == ("passed", ledger.AGAIN)
     assert told["test_bad"].word == "failed"
     assert "test_good" not in told or told["test_good"].reason == ""

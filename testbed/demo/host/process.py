@@ -78,8 +78,10 @@ def take_streams(streams: list[int]) -> None:
 
 
 def execute(argv: tuple[str, ...], env: Mapping[str, str]) -> None:
-    """Replace this process. Signals that Python ignores get their default action back first."""
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+    """Replace this process. What Python ignores, and what nohup or a shell's background job left ignored, has its
+    default action again first, as a container runtime gives it.
+    """
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     if not argv:
         raise CannotStartError("args must not be empty")
