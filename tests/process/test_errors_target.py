@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import pytest
@@ -101,8 +103,10 @@ def test_what_is_wrong_is_told_at_once_and_nothing_larger_is_tried(case: Case, s
     assert "step patch" not in stage.log()
 
 
-def test_the_advice_is_true(stage: Stage) -> None:
-    """`no-capability` says that ephemeral would work: it does."""
-    done = stage.run("k8s-pod-lab.non-root", "--method", "ephemeral", "--limit-time", "1")
+def test_the_advice_is_true(stage: Stage, demo_factory: Callable[..., AbstractContextManager[DemoCluster]]) -> None:
+    """`no-capability` says that ephemeral would work: it does, in a cluster of its own, as the container stays."""
+    with demo_factory() as own:
+        stage.config(own.kubeconfig)
+        done = stage.run("k8s-pod-lab.non-root", "--method", "ephemeral", "--limit-time", "1")
     assert "extcap pipe" not in done.stderr
     assert (stage.home / "ended").read_text() == "0\n"
