@@ -67,8 +67,9 @@ async def _whole(request: CaptureRequest, write: str, *, quiet: bool) -> None:
 
     threads = leaving.prepare()
     report = await _capture(request, write, quiet=quiet)
-    for sentence in report.leftover:
-        say(sentence)
+    for sentence in (*report.leftover, report.warning()):
+        if sentence:
+            say(sentence)
     if not quiet:
         say(summary(report))
     leaving.unless_idle(threads, 0)
@@ -76,7 +77,7 @@ async def _whole(request: CaptureRequest, write: str, *, quiet: bool) -> None:
 
 async def _capture(request: CaptureRequest, write: str, *, quiet: bool) -> Report:
     # The heavy half: help and mistakes are answered without it.
-    from k8s_extcap.edge.fifo import open_fifo, standard_output
+    from k8s_extcap.edge.fifo import open_output, standard_output
     from k8s_extcap.run.capture import Watch
     from k8s_extcap.run.capture import capture as run
     from k8s_extcap.run.stop import Stop, watch_signals
@@ -85,8 +86,11 @@ async def _capture(request: CaptureRequest, write: str, *, quiet: bool) -> Repor
     watch_signals(stop, nohup=True)
     if write != "-" and os.path.isdir(write):  # noqa: PTH112  (one stat before anything runs)
         raise OutputError(f"{write} is a folder. Name the capture file in it.")
-    sink = standard_output() if write == "-" else await open_fifo(write)
-    watch = Watch(on_plan=lambda plan, note: None if quiet else say(planned(plan, note)))
+    sink = standard_output() if write == "-" else await open_output(write)
+    watch = Watch()
+    if not quiet:
+        watch.on_plan = lambda plan, note: say(planned(plan, note))
+        watch.on_cut = say
     progress = None if quiet or not err.is_terminal else asyncio.create_task(_progress(watch.counters))
     try:
         return await run(request, sink, stop, watch)
@@ -131,8 +135,9 @@ async def _progress(counters: Counters) -> None:
     with Live(Text(""), console=err, transient=True, auto_refresh=False) as live:
         while True:
             await asyncio.sleep(BEAT)
-            live.update(Text(line(counters, (counters.bytes - before) / BEAT)), refresh=True)
-            before = counters.bytes
+            now = counters.sum.bytes
+            live.update(Text(line(counters, (now - before) / BEAT)), refresh=True)
+            before = now
 
 
 def planned(plan: Plan, note: str) -> str:
@@ -142,15 +147,21 @@ def planned(plan: Plan, note: str) -> str:
 
 
 def line(counters: Counters, rate: float) -> str:
-    """Packets, bytes, rate, drops."""
-    dropped = "" if counters.dropped is None else f", {counters.dropped:,} dropped"
-    return f"{counters.packets:,} packets, {amount(counters.bytes)}, {amount(rate)}/s{dropped}"
+    """Packets, bytes, rate, drops, interruptions."""
+    told = counters.sum
+    dropped = "" if told.dropped is None else f", {told.dropped:,} dropped"
+    gaps = f", {counters.gaps} interruptions" if counters.gaps else ""
+    return f"{told.packets:,} packets, {amount(told.bytes)}, {amount(rate)}/s{dropped}{gaps}"
 
 
 def summary(report: Report) -> str:
-    lost = "unknown how many were lost" if report.lost_in_ring is None else f"{report.lost_in_ring:,} lost in the pod"
+    """The last line: what is in the file, what tcpdump saw, what was lost and where."""
+    told = report.sum
+    seen = "" if told.received is None else f", {told.received:,} seen"
+    lost = "unknown how many were lost" if told.dropped is None else f"{told.dropped:,} lost in tcpdump's buffer"
+    card = f", {told.if_dropped:,} in the network interface" if told.if_dropped else ""
     why = f" (ended by: {report.ended_by})" if report.ended_by else ""
-    return f"{report.packets:,} packets, {amount(report.bytes)} in {report.seconds:.1f} s, {lost}{why}"
+    return f"{told.packets:,} packets, {amount(told.bytes)} in {report.seconds:.1f} s{seen}, {lost}{card}{why}"
 
 
 def amount(octets: float) -> str:

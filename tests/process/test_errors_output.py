@@ -68,6 +68,17 @@ def test_a_folder_that_is_not_there(demo: DemoCluster, home: Path, tmp_path: Pat
           {str(tmp_path): "FOLDER"})  # fmt: skip
 
 
+def test_a_capture_that_fails_keeps_the_file_that_was_there(demo: DemoCluster, home: Path, tmp_path: Path) -> None:
+    kept, made = tmp_path / "kept.pcapng", tmp_path / "made.pcapng"
+    kept.write_bytes(b"yesterday")
+    for file in (kept, made):
+        done = command(demo, home, "-w", str(file), "--context", "nobody")
+        assert "nobody" in done.stderr
+        assert done.returncode != 0
+    assert kept.read_bytes() == b"yesterday"
+    assert not made.exists()
+
+
 def test_a_fifo_that_is_not_there(home: Path, tmp_path: Path) -> None:
     """The lane alone: a host makes the FIFO before it starts us."""
     done = subprocess.run(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from k8s_extcap.edge.fifo import PIPE_SIZE, Sink, open_fifo, standard_output
+from k8s_extcap.edge.fifo import PIPE_SIZE, Sink, open_fifo, open_output, standard_output
 from k8s_extcap.model.errors import OutputError
 
 ROOT = Path(__file__).parents[2]
@@ -119,9 +119,9 @@ def test_a_disk_that_fills_in_the_middle_of_a_file_is_the_same_error(tmp_path: P
     """A limit of the file's size acts as a disk does: a part is taken, the next write fails."""
     code = (
         "import asyncio, resource, sys\n"
-        "from k8s_extcap.edge.fifo import open_fifo\n"
+        "from k8s_extcap.edge.fifo import open_output\n"
         "async def work():\n"
-        "    sink = await open_fifo(sys.argv[1])\n"
+        "    sink = await open_output(sys.argv[1])\n"
         "    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "    sink.put(b'x' * 1500)\n"
         "    print(sink.gone, sink.pending, sink.failure.sentence)\n"
@@ -166,10 +166,10 @@ def test_drained_gives_up_on_a_reader_that_sleeps(fifo: Path) -> None:
     run(work())
 
 
-def test_a_file_is_private_and_emptied(tmp_path: Path) -> None:
+def test_a_new_file_is_private(tmp_path: Path) -> None:
     async def work() -> None:
         file = tmp_path / "new.pcapng"
-        sink = await open_fifo(str(file))
+        sink = await open_output(str(file))
         sink.put(b"abc")
         sink.close()
         assert file.read_bytes() == b"abc"
@@ -178,9 +178,63 @@ def test_a_file_is_private_and_emptied(tmp_path: Path) -> None:
     run(work())
 
 
+def test_an_existing_file_is_emptied_by_the_first_packet_and_not_before(tmp_path: Path) -> None:
+    async def work() -> None:
+        file = tmp_path / "kept.pcapng"
+        file.write_bytes(b"what was captured yesterday")
+        sink = await open_output(str(file))
+        sink.begin(b"head")
+        assert file.read_bytes() == b"what was captured yesterday"
+        sink.put(b"packet")
+        sink.put(b"another")
+        sink.close()
+        assert file.read_bytes() == b"headpacketanother"
+
+    run(work())
+
+
+def test_a_capture_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    async def work() -> None:
+        kept, made, replaced = (tmp_path / name for name in ("kept", "made", "replaced"))
+        kept.write_bytes(b"yesterday")
+        for file in (kept, made, replaced):
+            sink = await open_output(str(file))
+            sink.begin(b"head")
+            if file is replaced:
+                file.unlink()
+                file.write_bytes(b"another program's")
+            sink.close()
+        assert kept.read_bytes() == b"yesterday"
+        assert not made.exists()
+        assert replaced.read_bytes() == b"another program's"
+
+    run(work())
+
+
+def test_a_fifo_gets_its_beginning_at_once(fifo: Path) -> None:
+    async def work() -> None:
+        sink, reader = await opened(fifo)
+        sink.begin(b"head")
+        assert drain(reader) == b"head"
+        sink.close()
+        os.close(reader)
+
+    run(work())
+
+
+def test_a_fifo_that_is_gone_is_an_error_and_no_file(tmp_path: Path) -> None:
+    gone = tmp_path / "fifo"
+    with pytest.raises(OutputError, match="is gone"):
+        run_open(gone)
+    assert not gone.exists()
+
+
 def test_a_path_that_cannot_be_opened_is_an_error(tmp_path: Path) -> None:
+    async def work() -> None:
+        await open_output(str(tmp_path / "no" / "folder"))
+
     with pytest.raises(OutputError, match="No such file"):
-        run_open(tmp_path / "no" / "folder")
+        run(work())
 
 
 def run_open(path: Path) -> None:
