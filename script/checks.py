@@ -114,12 +114,12 @@ def interrupt(number: int, frame: object) -> None:
 def run_tests(phase: str, book: Path, arguments: list[str], *, building: bool = True) -> str:
     """Runs one phase; returns what is wrong beyond single tests, or ''.
 
-    The fast phase is shared out between two runs where there are two cores: its tests mostly wait for processes. It
+    Each is shared out between two runs where there are two cores: the tests mostly wait for processes. The fast one
     also tells the fixtures to build nothing (K8S_EXTCAP_BUILD), since a build may be going on beside it.
     """
     fast = phase == "fast"
     environment = {**os.environ, "K8S_EXTCAP_BUILD": "no" if fast or not building else "yes"}
-    shares = 2 if fast and (os.cpu_count() or 1) > 1 else 1
+    shares = 2 if phase != "again" and (os.cpu_count() or 1) > 1 else 1
     command = [sys.executable, "-m", "pytest", "-p", "script.ledger", f"--ledger={book}", f"--phase={phase}"]
     started = time.monotonic()
     codes = attended([[*command, f"--share={n}/{shares}", *arguments] for n in range(1, shares + 1)], environment)

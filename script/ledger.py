@@ -2,15 +2,17 @@
 
 The phase `fast` leaves out what needs the real cluster, a window, another Wireshark than the machine's own or more
 than ten seconds. The phase `rest` takes everything that has no outcome yet: what was left out, and whatever a fast run
-skipped because something was still being built beside it. The phase `again` gives what failed a second try, alone: a
-machine that was too busy for a test's time limit is told from a defect, and both are told to the reader.
+skipped because something was still being built beside it. Two runs share out a phase: the fast one file by file, each
+taking the next that nobody has; of the rest one has the real cluster, the other what does without. The phase `again`
+gives what failed a second try, alone: a machine that was too busy for a test's time limit is told from a defect, and
+both are told to the reader.
 """
 
 from __future__ import annotations
 
 import json
-import zlib
 from collections import Counter, defaultdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +21,7 @@ import pytest
 from testbed.wireshark import release
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 AGAIN = "passed only at the second try"
 LEFT_OUT_OF_FAST = ("cluster", "gui", "slow")
@@ -75,17 +77,49 @@ class Ledger:
             config.hook.pytest_deselected(items=dropped)
 
     def wanted(self, item: pytest.Item, known: dict[str, Outcome]) -> bool:
-        # By file, so that what a file's tests share is set up once.
-        if zlib.crc32(item.path.name.encode()) % self.shares != self.number:
-            return False
         if self.phase == "again":
             return item.nodeid in known and known[item.nodeid].word == "failed"
         if self.phase == "rest":
-            return item.nodeid not in known or known[item.nodeid].word in ("skipped", "left-out")
+            mine = self.shares == 1 or self.number == (0 if needs_cluster(item) else 1)
+            return mine and (item.nodeid not in known or known[item.nodeid].word in ("skipped", "left-out"))
         reason = left_out(item)
-        if reason:
+        if reason and self.number == 0:
             self.write(Outcome(item.nodeid, "left-out", reason))
         return not reason
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Of a phase that is shared out file by file: the files that this run is the first to take (compare
+        _pytest.main.pytest_runtestloop, which does the same with all).
+        """
+        if self.phase != "fast" or self.shares == 1 or session.testsfailed or session.config.option.collectonly:
+            return None
+        taken = self.taken(session.items)
+        item = next(taken, None)
+        while item is not None:
+            following = next(taken, None)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.shouldfail:
+                raise session.Failed(session.shouldfail)
+            if session.shouldstop:
+                raise session.Interrupted(session.shouldstop)
+            item = following
+        return True
+
+    def taken(self, items: list[pytest.Item]) -> Iterator[pytest.Item]:
+        """By file, so that what a file's tests share is set up once; those with processes first, as a run that takes
+        one last lets the other wait.
+        """
+        claims = self.path.with_suffix(".claims")
+        claims.mkdir(exist_ok=True)
+        files = [(path, list(tests)) for path, tests in groupby(items, key=lambda item: item.path)]
+        for path, tests in sorted(files, key=lambda entry: "unit" in entry[0].parts):
+            try:
+                name = "-".join(path.relative_to(tests[0].config.rootpath).with_suffix(".taken").parts)
+                (claims / name).touch(exist_ok=False)
+            except FileExistsError:
+                continue
+            yield from tests
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         worst = self.current.get(report.nodeid)
@@ -105,6 +139,10 @@ class Ledger:
             self.write(Outcome(report.nodeid or "collection", "failed"))
         elif report.skipped:
             self.write(Outcome(report.nodeid, "skipped", reason_of(report)))
+
+
+def needs_cluster(item: pytest.Item) -> bool:
+    return bool(item.get_closest_marker("cluster")) or "cluster" in getattr(item, "fixturenames", ())
 
 
 def left_out(item: pytest.Item) -> str:

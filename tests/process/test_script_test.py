@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -105,14 +108,31 @@ def test_the_rest_takes_what_was_left_out_or_skipped_and_nothing_twice(suite: Pa
 def test_two_runs_share_the_files_out(suite: Path) -> None:
     for name in ("one", "two", "three", "four"):
         (suite / f"test_{name}.py").write_text("def test_it(): pass")
-    run(suite, "fast", "--share=1/2")
-    first = set(ledger.read(suite / "book"))
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda share: run(suite, "fast", share), ("--share=1/2", "--share=2/2")))
+    lines = [json.loads(line)[0] for line in (suite / "book").read_text().splitlines()]
+    assert len(lines) == len(set(lines)) == 13, "each test once"
+    ran = [sum(map(int, re.findall(r"(\d+) (?:passed|failed|skipped|xfailed|error)", done.stdout))) for done in both]
+    assert sum(ran) == 13 - 2 + 1, "two are left out, one fails and errs"
+
+
+def test_a_run_takes_the_files_that_nobody_has_taken(suite: Path) -> None:
+    (suite / "test_other.py").write_text("def test_it(): pass")
+    (suite / "book.claims").mkdir()
+    (suite / "book.claims/test_it.taken").touch()
     run(suite, "fast", "--share=2/2")
-    both = ledger.read(suite / "book")
-    assert 0 < len(first) < len(both) == 13
-    assert {test.partition("::")[0] for test in first}.isdisjoint(
-        test.partition("::")[0] for test in both if test not in first
-    )
+    assert set(ledger.read(suite / "book")) == {"test_other.py::test_it"}
+
+
+def test_of_the_rest_one_run_has_the_cluster(suite: Path) -> None:
+    run(suite, "fast")
+    before = words(suite)
+    run(suite, "rest", "--share=2/2")
+    without = words(suite)
+    assert (without["test_real"], without["test_long"]) == ("left-out", "failed")
+    run(suite, "rest", "--share=1/2")
+    assert words(suite) == without | {"test_real": "passed"}
+    assert {test for test in before if words(suite)[test] != before[test]} == {"test_real", "test_long"}
 
 
 def test_a_file_that_cannot_be_imported_is_a_failure(suite: Path) -> None:
