@@ -18,7 +18,7 @@ from testbed.matrix.results import Cell, Outcome
 from testbed.matrix.site import Site
 
 NAME = "versions"
-NUMBER = 7  # the bed's: beside everybody's bed 0
+NUMBER = 8  # the bed's: beside everybody's bed 0 and the 7 that tests break
 BUILD = "K8S_EXTCAP_MATRIX_BUILD"
 TITLES = ("ordinary pod", "with tcpdump", "scratch, no shell", "namespace enforces restricted")
 #: (API server and n1, n2's kubelet where it is another)
