@@ -20,31 +20,48 @@ from urllib.parse import urlencode
 
 import picows
 
-from k8s_extcap.kube import refused
+from k8s_extcap.kube import handshake, refused
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.kube.unreached import unreached
-from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, RemoteError
+from k8s_extcap.model.errors import ConnectError, ExtcapError, RemoteError
 from k8s_extcap.wire import channels
 from k8s_extcap.wire.channels import Channels, Exit
 
 _log = logging.getLogger(__name__)
 
-PING = 5.0  # seconds; half of TCP_USER_TIMEOUT, far below the 60 s of impatient balancers
-FROZEN = 15.0  # seconds without any frame although pings were sent: three of them unanswered
-USER_TIMEOUT = 10_000  # ms: bytes unacknowledged so long mean that the peer is gone (Linux)
 URL_LIMIT = 4096  # bytes of the request line: it passes proxies and stands in audit logs
 READ = 131072  # bytes of one read: what a TLS connection brings at 30 MB/s; the default of 16 KiB costs a third more
 CHUNK = 65536  # bytes of one stdin message while uploading; 32-128 KiB cost the same
 
 
-CLOSE, PONG, CONTINUATION = picows.WSMsgType.CLOSE, picows.WSMsgType.PONG, picows.WSMsgType.CONTINUATION
+# Seconds. Two reads within this time: the stream is busy, and more may gather for the next one. A runtime that hands on
+# 4 KiB at a time wakes us 7,000 times a second otherwise, and waking costs ten times what the bytes cost.
+REST = 0.001
+
+BINARY, CONTINUATION = picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION
+CLOSE, PING, PONG = picows.WSMsgType.CLOSE, picows.WSMsgType.PING, picows.WSMsgType.PONG
+_NOTHING = memoryview(b"")
 
 
 class Handler(Protocol):
-    """Called on the event loop. `stdout`'s view is valid during the call only; `last`: no more is buffered now."""
+    """Called on the event loop. `stdout` gets what one read of the connection brought; its view is valid during the
+    call only. `last` is always true: nothing more is buffered now.
+    """
 
     def stdout(self, data: memoryview, last: bool, /) -> None: ...
     def stderr(self, data: bytes, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """How a dead connection is noticed. Seconds, but `unacknowledged`."""
+
+    ping: float = 5.0  # half of the next but one, far below the 60 s of impatient balancers
+    frozen: float = 15.0  # without any frame although pings were sent: three of them unanswered
+    unacknowledged: int = 10_000  # ms: bytes that nobody acknowledges so long mean that the peer is gone (Linux)
+
+
+LIVENESS = Liveness()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +77,16 @@ class ExecStream(picows.WSListener):
     where the connection was cut before it.
     """
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, life: Liveness = LIVENESS) -> None:
         self._handler = handler
+        self._life = life
         self._channels = Channels(channels.V4)
         self._transport: picows.WSTransport | None = None
         self._paused = False
+        self._gathered = bytearray()  # stdout of the frames before the last one of a read
         self._heard = time.monotonic()
         self._pinger: asyncio.Task[None] | None = None
+        self._socket: socket.socket | None = None  # where its patience can be set
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.protocol = ""
         self.frozen = False
@@ -81,6 +101,11 @@ class ExecStream(picows.WSListener):
     def exit(self) -> Exit | None:
         return self._channels.exit
 
+    @property
+    def silence(self) -> float:
+        """Seconds since the last frame."""
+        return time.monotonic() - self._heard
+
     # picows calls these
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
@@ -89,36 +114,74 @@ class ExecStream(picows.WSListener):
         self._channels = Channels(self.protocol)
         sock = transport.underlying_transport.get_extra_info("socket")
         if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
-            with contextlib.suppress(OSError):  # a proxy's socket may be of another kind
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT)
+            self._socket = sock
+            self._patience(self._life.unacknowledged)
         self._pinger = asyncio.get_running_loop().create_task(self._keep_alive())
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
-        kind = frame.msg_type
-        last = frame.last_in_buffer
-        if last:
-            self._heard = time.monotonic()
-        if kind is CLOSE:
-            transport.send_close(frame.get_close_code())
-            transport.disconnect()
+        kind, piece = frame.msg_type, frame.get_payload_as_memoryview()
+        # Nearly all frames: what is said about each other kind is said in a method of its own.
+        if kind is BINARY and frame.fin and piece and piece[0] == channels.STDOUT:
+            piece = piece[1:]
+        else:
+            piece = self._other(transport, frame, kind, piece)
+        if not frame.last_in_buffer:
+            self._gathered += piece
             return
-        if kind is PONG:
-            return
-        channel, data = self._channels.receive(frame.get_payload_as_memoryview(), kind is CONTINUATION)
-        try:
-            if channel == channels.STDOUT:
-                self._handler.stdout(data, last)
-            elif channel == channels.STDERR and data:
-                self._handler.stderr(bytes(data))
-        except Exception as error:  # else picows would log it and cut the stream without a word to the user
-            self.failure = self.failure or error
-            self.abort()
+        if self._gathered:
+            self._gathered += piece
+            piece, self._gathered = memoryview(self._gathered), bytearray()
+        if piece:
+            self._hand_on(piece)
+        now = time.monotonic()
+        if now - self._heard < REST and not self._paused:
+            # Asleep, not with a paused reader: nothing else here is more urgent than a millisecond, and pausing costs
+            # as much as it saves.
+            time.sleep(REST)
+            now = time.monotonic()
+        self._heard = now
 
     def on_ws_disconnected(self, _transport: picows.WSTransport) -> None:
+        if self._gathered:  # a frame that breaks the protocol came with it, and ended the connection
+            self._hand_on(memoryview(self._gathered))
         if self._pinger:
             self._pinger.cancel()
         if not self.ended.done():
             self.ended.set_result(None)
+
+    def _other(
+        self, transport: picows.WSTransport, frame: picows.WSFrame, kind: picows.WSMsgType, payload: memoryview
+    ) -> memoryview:
+        """What of a rarer frame belongs to stdout."""
+        if kind is CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+            return _NOTHING
+        if kind is PING:
+            transport.send_pong(payload)
+        if kind in (PING, PONG):
+            return _NOTHING
+        channel, data = self._channels.receive(payload, kind is CONTINUATION)
+        if channel == channels.STDOUT:
+            return data
+        if channel == channels.STDERR and data:
+            try:
+                self._handler.stderr(bytes(data))
+            except Exception as error:
+                self._failed(error)
+        return _NOTHING
+
+    def _hand_on(self, data: memoryview) -> None:
+        if not self.failure:
+            try:
+                self._handler.stdout(data, True)
+            except Exception as error:
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """Else the library would log it and cut the stream without a word to the user."""
+        self.failure = self.failure or error
+        self.abort()
 
     # ours
 
@@ -162,15 +225,30 @@ class ExecStream(picows.WSListener):
             self._transport.disconnect(graceful=False)
 
     async def _keep_alive(self) -> None:
+        """A pong is demanded only while we read: it stands behind all that we have not read. Nor are acknowledgements
+        then, as a proxy that cannot hand on to us may not read from us either.
+        """
+        paused = False
         while self._transport and not self._transport.is_disconnected:
-            await asyncio.sleep(PING)
+            await asyncio.sleep(self._life.ping)
+            if self._paused != paused:
+                paused = self._paused
+                self._patience(0 if paused else self._life.unacknowledged)
             self._transport.send_ping(b"k8s-extcap")
-            if not self._paused and time.monotonic() - self._heard > FROZEN:
+            if not paused and time.monotonic() - self._heard > self._life.frozen:
                 self.frozen = True
                 self.abort()
 
+    def _patience(self, milliseconds: int) -> None:
+        """How long what we sent may stay unacknowledged, or unsent for want of the peer's window; 0: the system's."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # a proxy's socket may be of another kind
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
-async def open_exec(session: Session, command: Command, handler: Handler, *, stdin: bool = True) -> ExecStream:
+
+async def open_exec(
+    session: Session, command: Command, handler: Handler, *, stdin: bool = True, life: Liveness = LIVENESS
+) -> ExecStream:
     """Starts the command. The errors are the refused handshake's, by what the user can do about them."""
     query: list[tuple[str, str]] = [("command", word) for word in command.argv]
     query += [("container", command.container)] if command.container else []
@@ -185,7 +263,7 @@ async def open_exec(session: Session, command: Command, handler: Handler, *, std
     headers = {"User-Agent": session.user_agent, "Sec-WebSocket-Protocol": ",".join(channels.OFFER)}
     if session.authorization:
         headers["Authorization"] = session.authorization
-    stream = ExecStream(handler)
+    stream = ExecStream(handler, life)
     # Not annotated by the library: it passes the rest on to loop.create_connection.
     extra: dict[str, Any] = {"server_hostname": session.server_hostname} if session.server_hostname else {}
     try:
@@ -197,6 +275,7 @@ async def open_exec(session: Session, command: Command, handler: Handler, *, std
             extra_headers=headers,
             max_redirects=0,
             read_buffer_init_size=READ,
+            enable_auto_pong=False,  # the listener would not see a ping that is the last frame of a read
             proxy=session.proxy or None,
             **extra,
         )
@@ -211,73 +290,9 @@ async def open_exec(session: Session, command: Command, handler: Handler, *, std
 
 
 def _refused(session: Session, command: Command, path: str, error: picows.WSHandshakeError) -> ExtcapError:
-    """The whole refusal: the library keeps only what had arrived of its body, so the request is repeated plainly."""
-    status = error.response.status.value if error.response else 0
-    body, pod = error.raw_body or b"", f"{command.namespace}/{command.pod}"
-    if not status:
+    if error.response is None:
         return ConnectError(refused.broken_off(session.server, str(error)))
-    try:
-        session.api.get(path)
-    except RefusedError as told:
-        if told.status == status and told.server_text:
-            return refused.explain(told, pod, command.container)
-    except ExtcapError as told:
-        if isinstance(told, CredentialError):
-            return told
-        _log.info("the refusal could not be asked for again: %s", told)
-    text = body.partition(b"\r\n")[2].rpartition(b"\r\n0")[0] if _chunked(error) else body
-    told_now = refused.refusal(status, text, "exec", session.server)
-    if not isinstance(told_now, RefusedError):
-        return told_now
-    # The plain request passes where only the right to upgrade is missing, and the words of that refusal may be cut.
-    if status == 403 and session.api.may("create", "pods", namespace=command.namespace, subresource="exec") is False:
-        return refused.no_create(told_now, pod)
-    return refused.explain(told_now, pod, command.container)
-
-
-def _chunked(error: picows.WSHandshakeError) -> bool:
-    return error.response is not None and "chunked" in str(error.response.headers.get("Transfer-Encoding", ""))
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A small command's output, each side cut at `LIMIT` bytes, and its exit (None: cut before its status)."""
-
-    stdout: bytes
-    stderr: bytes
-    exit: Exit | None
-
-
-class _Collect:
-    LIMIT = 1 << 20  # bytes; a probe prints some hundred
-
-    def __init__(self) -> None:
-        self.out, self.err = bytearray(), bytearray()
-
-    def stdout(self, data: memoryview, _last: bool, /) -> None:
-        self.out += data[: self.LIMIT - len(self.out)]
-
-    def stderr(self, data: bytes, /) -> None:
-        self.err += data[: self.LIMIT - len(self.err)]
-
-
-async def run_exec(session: Session, command: Command, stdin: bytes = b"", *, timeout: float = 10.0) -> Result:
-    """Runs a small command to its end. Version 4 cannot close stdin: a command reads what it knows to come.
-
-    Errors as `open_exec`; RemoteError if it does not end in time.
-    """
-    collect = _Collect()
-    stream = await open_exec(session, command, collect)
-    try:
-        if stdin:
-            await stream.upload(stdin)
-        async with asyncio.timeout(timeout):
-            await stream.ended
-    except TimeoutError as error:
-        raise RemoteError(
-            f"A command in pod {command.namespace}/{command.pod} did not end within {timeout:.0f} s. The node or its "
-            "container runtime may be overloaded; try again."
-        ) from error
-    finally:
-        stream.abort()
-    return Result(bytes(collect.out), bytes(collect.err), stream.exit)
+    status, body = error.response.status.value, error.raw_body or b""
+    if "chunked" in str(error.response.headers.get("Transfer-Encoding", "")):
+        body = body.partition(b"\r\n")[2].rpartition(b"\r\n0")[0]
+    return handshake.refused(session, command.namespace, command.pod, command.container, path, status, body)

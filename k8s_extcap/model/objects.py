@@ -89,6 +89,7 @@ class ContainerStatus(_Api, frozen=True):
     name: str = ""
     container_id: str = msgspec.field(default="", name="containerID")
     state: State = State()
+    last_state: State = State()
 
 
 class Ip(_Api, frozen=True):

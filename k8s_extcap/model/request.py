@@ -47,6 +47,7 @@ class Connection:
     proxy: str = ""
     timeout: float = 10.0  # seconds for one request and for the handshake of an exec
     wait: float = 30.0  # seconds for a pending pod, an ephemeral container, a helper
+    reconnect: float = 300.0  # seconds for which an interrupted stream is tried again, 0: not at all
 
 
 @dataclass(frozen=True, slots=True)

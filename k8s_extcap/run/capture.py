@@ -18,19 +18,16 @@ from k8s_extcap.edge.fifo import Sink
 from k8s_extcap.kube import credential, review
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.methods import ladder
-from k8s_extcap.model.errors import MethodError, RemoteError
+from k8s_extcap.model.errors import ExtcapError, MethodError, RefusedError, RemoteError, TargetError
 from k8s_extcap.model.plan import ExecSpec, Plan, Target
 from k8s_extcap.model.report import Counters, Report
 from k8s_extcap.model.request import CaptureRequest, MethodName
-from k8s_extcap.run import janitor, owner, resolve
+from k8s_extcap.run import again, janitor, resolve
 from k8s_extcap.run.executor import Executor
-from k8s_extcap.run.pump import Pump
+from k8s_extcap.run.recording import Recording
 from k8s_extcap.run.session import open_session
+from k8s_extcap.run.source import Source
 from k8s_extcap.run.stop import Stop, StoppedError, or_stop
-from k8s_extcap.run.stream import RemoteStream
-from k8s_extcap.version import VERSION
-from k8s_extcap.wire import blocks
-from k8s_extcap.wire.pcap import Header
 
 _log = logging.getLogger(__name__)
 
@@ -45,187 +42,165 @@ class Watch:
     on_session: Callable[[Session], None] = lambda _session: None
     on_target: Callable[[Target], None] = lambda _target: None
     on_plan: Callable[[Plan, str], None] = lambda _plan, _note: None
-
-
-async def _attempt(session: Session, plan: Plan, number: str, source: Source, stop: Stop) -> list[str]:
-    """One method, from its first deed to its last undo; what could not be undone."""
-    executor = Executor(session, number)
-    try:
-        specs = await executor.execute(plan, stop)
-        await source.run(session, specs[0])
-    except StoppedError:
-        _log.info("stopped before the first packet: %s", stop.reason)
-    finally:
-        leftover = await executor.unwind()
-    return leftover
-
-
-async def _attempts(
-    session: Session,
-    request: CaptureRequest,
-    plan: Plan,
-    note: str,
-    number: str,
-    sink: Sink,
-    stop: Stop,
-    watch: Watch,
-) -> list[str]:
-    """The plan, and under `auto` what comes after it when it fails before its first packet. What could not be undone.
-
-    One method is tried twice at most: nsenter, whose second helper may be privileged.
-    """
-    failed: dict[MethodName, str] = {}
-    declared = 0
-    while True:
-        _log.info("capture %s: %s", number, plan.why)
-        watch.on_plan(plan, note)
-        source = Source(request, plan, sink, stop, watch.counters, declared)
-        try:
-            return await _attempt(session, plan, number, source, stop)
-        except (RemoteError, MethodError) as error:
-            if request.method != "auto" or watch.counters.packets or stop.requested or plan.method in failed:
-                raise
-            _log.warning("method %s: %s", plan.method, error, exc_info=error)
-            failed[plan.method] = error.sentence
-        declared = source.declared
-        number = secrets.token_hex(5)  # names are used once
-        facts = await or_stop(review.gather(session, replace(request, method="ephemeral"), plan.target), stop)
-        plan = ladder.plan(request, plan.target, facts, number, failed)
+    on_cut: Callable[[str], None] = lambda _sentence: None
 
 
 async def capture(request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch | None = None) -> Report:
     """Runs one capture to its end. An ExtcapError says what went wrong; what was created is undone in any case."""
-    watch = watch or Watch()
-    number = secrets.token_hex(5)
+    running = _Capture(request, sink, stop, watch or Watch())
     began = time.time()
     sink.on_gone = lambda: stop.request("the reader closed the capture")
-    if request.output == "pcapng":
-        # At once: dumpcap opens its sources one after the other, and one without a header would hold up all of them.
-        comment = request.target.spoken() + (f"\n{request.comment}" if request.comment else "")
-        sink.put(blocks.section(f"k8s-extcap {VERSION}", comment))
+    running.recording.begin()
     try:
         await or_stop(asyncio.to_thread(janitor.start), stop)
-        session = await or_stop(asyncio.to_thread(open_session, request.connection, capture=number), stop)
-        watch.on_session(session)
-        target, note = await or_stop(asyncio.to_thread(resolve.resolve, session, request), stop)
-        await or_stop(asyncio.to_thread(watch.on_target, target), stop)  # it may wait for a lock of the option store
-        facts = await or_stop(review.gather(session, request, target), stop)
-        plan = ladder.plan(request, target, facts, number)
-        _log.info("capture %s: %s", number, note or target.spoken())
-        leftover = await _attempts(session, request, plan, note, number, sink, stop, watch)
+        await running.run()
     except StoppedError:
+        _log.info("stopped while nothing was captured: %s", stop.reason)
         credential.abandon()
-        if sink.failure:
-            raise sink.failure from None
-        return Report(0, 0, time.time() - began, None, stop.reason)
+    finally:
+        running.recording.end()
+        await sink.drained(FLUSH)
+        report = running.report(time.time() - began)
+        _log.info("%s", report)
     if sink.failure:
         raise sink.failure
-    counters = watch.counters
-    report = Report(
-        counters.packets, counters.bytes, time.time() - began, counters.dropped, stop.reason, tuple(leftover)
-    )
-    _log.info("capture %s: %s", number, report)
     return report
 
 
-class Source:
-    """One target's stream into the sink, with the blocks around its packets. `declared` interfaces stand in the file
-    already; it is one more as soon as this one does.
-    """
+class _Capture:
+    """One capture, over as many attempts as it takes: methods under `auto`, streams after a cut."""
 
-    def __init__(
-        self, request: CaptureRequest, plan: Plan, sink: Sink, stop: Stop, counters: Counters, declared: int
-    ) -> None:
+    def __init__(self, request: CaptureRequest, sink: Sink, stop: Stop, watch: Watch) -> None:
         self._request = request
-        self._plan = plan
         self._sink = sink
         self._stop = stop
-        self._counters = counters
-        self._number = self.declared = declared
+        self._watch = watch
+        self.recording = Recording(request, sink, watch.counters)
+        self._number = ""  # of the attempt: names are used once
+        self._failed: dict[MethodName, str] = {}  # what was tried under `auto`
+        self._leftover: list[str] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._execs = 0  # streams since the last that lasted
+        self._patience: again.Patience | None = None  # with the interruption that there is
+        self._refused = 0  # how often the far side refused during it
 
-    async def run(self, session: Session, spec: ExecSpec) -> None:
-        pump = Pump(
-            self._sink,
-            self._request.limits,
-            pcapng=self._request.output == "pcapng",
-            interface=self._number,
-            on_header=lambda header: self._head(session, stream.nic, header),
-            on_full=lambda: self._stop.request("the limit of packets or bytes was reached"),
+    def report(self, seconds: float) -> Report:
+        return Report(
+            self._watch.counters.sum, seconds, self._stop.reason, tuple(self._leftover), tuple(self.recording.gaps)
         )
-        self._sink.on_drained = pump.resume
-        stream = RemoteStream(session, spec, self._plan.target, self._request, pump, self._stop)
-        counting = asyncio.create_task(self._count(stream, pump))
+
+    async def run(self) -> None:
+        session, target, note = await self._found(self._request)
+        plan = await self._planned(session, self._request, target)
+        try:
+            while True:
+                _log.info("capture %s: %s %s", self._number, note or target.spoken(), plan.why)
+                self._watch.on_plan(plan, note)
+                source = Source(self._request, plan, self._sink, self._stop, self.recording)
+                try:
+                    await self._attempt(session, plan, source)
+                    return
+                except ExtcapError as error:
+                    if self._stop.requested:
+                        raise
+                    session, plan, note = await self._next(session, plan, source, error)
+        finally:
+            if self._timer:
+                self._timer.cancel()
+
+    # one attempt
+
+    async def _found(self, request: CaptureRequest) -> tuple[Session, Target, str]:
+        self._number = secrets.token_hex(5)
+        stop, watch = self._stop, self._watch
+        session = await or_stop(asyncio.to_thread(open_session, request.connection, capture=self._number), stop)
+        watch.on_session(session)
+        target, note = await or_stop(asyncio.to_thread(resolve.resolve, session, request), stop)
+        await or_stop(asyncio.to_thread(watch.on_target, target), stop)  # it may wait for a lock of the option store
+        return session, target, note
+
+    async def _found_again(self, before: Target, left: float) -> tuple[Session, Target, str]:
+        """The pod that was captured; where a workload was asked for and that pod is gone, its successor."""
+        same = again.same(self._request, before, left)
+        try:
+            return await self._found(same)
+        except TargetError:
+            if same.target.kind == self._request.target.kind:
+                raise
+            return await self._found(self._request)
+
+    async def _planned(self, session: Session, request: CaptureRequest, target: Target) -> Plan:
+        facts = await or_stop(review.gather(session, request, target), self._stop)
+        return ladder.plan(self._request, target, facts, self._number, self._failed)
+
+    async def _attempt(self, session: Session, plan: Plan, source: Source) -> None:
+        """One method, from its first deed to its last undo."""
+        executor = Executor(session, self._number)
+        try:
+            specs = await executor.execute(plan, self._stop)
+            await self._stream(session, plan, source, specs[0])
+        finally:
+            self._leftover = await executor.unwind()
+
+    async def _stream(self, session: Session, plan: Plan, source: Source, spec: ExecSpec) -> None:
         loop = asyncio.get_running_loop()
         seconds = self._request.limits.seconds
-        timer = loop.call_later(seconds, self._stop.request, "the time limit was reached") if seconds else None
-        began = time.time()
+        if seconds and self._timer is None:
+            self._timer = loop.call_later(seconds, self._stop.request, "the time limit was reached")
+        began = loop.time()
         try:
-            await stream.run()
-        finally:
-            counting.cancel()
-            if timer:
-                timer.cancel()
-            self._take(stream, pump)
-            self.declared += pump.released
-            if pump.released and pump.reader.header:
-                self._tail(began, pump.reader.header)
-            await self._sink.drained(FLUSH)
+            await source.run(session, spec, self._watch.counters.sum)
+        except ExtcapError:
+            lasted = loop.time() - began
+            self._execs = 1 if lasted > again.SETTLED else self._execs + 1
+            if self.recording.flowing and not self._stop.requested and source.end in ("cut", "killed"):
+                going = again.may_go_on(session, source.end, spec, plan.target)
+                source.goes_on = await or_stop(going, self._stop)
+            raise
 
-    def _take(self, stream: RemoteStream, pump: Pump) -> None:
-        told = stream.statistics
-        self._counters.packets, self._counters.bytes = pump.reader.packets, pump.reader.octets
-        self._counters.received, self._counters.dropped = told.received, told.dropped
-        self._counters.if_dropped = told.if_dropped
+    # what comes after a failed one
 
-    async def _count(self, stream: RemoteStream, pump: Pump) -> None:
-        while True:
-            await asyncio.sleep(0.5)
-            self._take(stream, pump)
+    async def _next(
+        self, session: Session, plan: Plan, source: Source, error: ExtcapError
+    ) -> tuple[Session, Plan, str]:
+        """How it goes on, or the error again."""
+        if self._execs < again.EXECS and (source.goes_on or self._still_waits(error)):
+            return await self._again(plan.target, source, error)
+        first = not self.recording.flowing or not self._watch.counters.sum.packets
+        untried = self._request.method == "auto" and plan.method not in self._failed
+        if first and untried and isinstance(error, (RemoteError, MethodError)):
+            _log.warning("method %s: %s", plan.method, error, exc_info=error)
+            self._failed[plan.method] = error.sentence
+            self._number = secrets.token_hex(5)
+            # One method is tried twice at most: nsenter, whose second helper may be privileged.
+            larger = replace(self._request, method="ephemeral")
+            return session, await self._planned(session, larger, plan.target), ""
+        raise error
 
-    def _metadata(self, session: Session) -> list[str]:
-        """What goes into the file only when asked for, since files are passed on: who, where, labels."""
-        wanted, target = self._request.metadata, self._plan.target
-        lines = []
-        if "who" in wanted:
-            lines.append(f"captured by {owner.place()}")
-        if "where" in wanted:
-            lines.append(f"context {session.context}, server {session.server}")
-        if "labels" in wanted and target.pod.metadata.labels:
-            lines.append("labels " + ", ".join(f"{k}={v}" for k, v in sorted(target.pod.metadata.labels.items())))
-        return lines
+    def _still_waits(self, error: ExtcapError) -> bool:
+        """Whether this was a try after a cut, without a packet yet, and another may do better."""
+        self._refused += isinstance(error, (RemoteError, MethodError))
+        return self.recording.broken and not again.hopeless(error, self._refused)
 
-    def _head(self, session: Session, nic: str, header: Header) -> bytes:
-        if self._request.output != "pcapng":
-            return b""
-        name, where = describe(self._plan.target, nic)
-        return blocks.interface(
-            blocks.Interface(
-                name=name,
-                description=where,
-                filter=self._request.filter,
-                link_type=header.link_type,
-                snaplen=header.snaplen,
-                digits=header.digits,
-                comment="\n".join((f"method {self._plan.method}", *self._metadata(session))),
-            )
-        )
-
-    def _tail(self, began: float, header: Header) -> None:
-        if self._request.output != "pcapng" or self._sink.gone:
-            return
-        told = self._counters
-        self._sink.put(
-            blocks.statistics(
-                self._number, began, time.time(), received=told.received, dropped=told.dropped, digits=header.digits
-            )
-        )
-
-
-def describe(target: Target, nic: str) -> tuple[str, str]:
-    """The interface's name and description in the file: what tells sources apart in Wireshark's columns."""
-    if target.is_node:
-        return f"{target.node} {nic}", f"node {target.node}, interface {nic}"
-    name = f"{target.namespace}/{target.name}"
-    inside = f"container {target.container}, " if target.container else ""
-    node = f" on node {target.node}" if target.node else ""
-    return f"{name} {nic}", f"{inside}pod {name}{node}, interface {nic}"
+    async def _again(self, before: Target, source: Source, error: ExtcapError) -> tuple[Session, Plan, str]:
+        """Waits until the cluster, the way to it and the container are there again. Raises the error where they are
+        not in time, or another one that waiting does not help against.
+        """
+        if self._patience is None or not self.recording.broken:
+            why = error.sentence.partition(". ")[0].rstrip(".")
+            self._patience, self._refused = again.Patience(self._request.connection.reconnect), 0
+            self.recording.cut(source.since, why, source.missing)
+            self._watch.on_cut(f"{why}. Trying again for {self._patience.left:.0f} s.")
+        _log.warning("capture %s: %s", self._number, error)
+        wanted = 0.0
+        while await self._patience.pause(self._stop, wanted):
+            try:
+                session, target, note = await self._found_again(before, self._patience.left)
+                return session, await self._planned(session, self._request, target), note
+            except ExtcapError as told:
+                _log.info("capture %s: not yet: %s", self._number, told)
+                self._refused += isinstance(told, (RemoteError, MethodError))
+                wanted = told.retry_after if isinstance(told, RefusedError) else 0.0
+                if again.hopeless(told, self._refused):
+                    raise told from error
+        raise error

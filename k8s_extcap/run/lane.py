@@ -1,4 +1,5 @@
-"""The capture lane: what Wireshark starts with `--capture`. Silence on success, one sentence on stderr otherwise.
+"""The capture lane: what Wireshark starts with `--capture`. Silence on success, one sentence on stderr otherwise; one
+too where packets are missing in the capture, since nobody would know.
 
 First the FIFO, then the heavy imports, then the cluster: the host waits for the FIFO (4.0 for ever), and a capture
 that fails must have opened it all the same.
@@ -75,7 +76,9 @@ async def _capture(invocation: arguments.Invocation, sink: Sink, stop: Stop) -> 
 
     wanted = asked.from_invocation(invocation)
     watch = capture.Watch(on_session=wanted.verify, on_target=wanted.remember)
-    await capture.capture(wanted.request, sink, stop, watch)
+    report = await capture.capture(wanted.request, sink, stop, watch)
+    if report.warning():
+        say(report.warning())
 
 
 def _begin(sink: Sink | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import Literal
 
 from k8s_extcap import payload
 from k8s_extcap.kube.connect import Session
@@ -19,7 +20,13 @@ from k8s_extcap.wire.pcap import NotCaptureError
 
 _log = logging.getLogger(__name__)
 
+# How a stream ended: we asked for it; the way to the far side broke; what ran there was killed from outside, as by a
+# restart of its container; or anything else, which another stream would meet again.
+End = Literal["asked", "cut", "killed", "unknown"]
+KILLED = 137  # 128 + SIGKILL
+
 DRAIN = 1.5  # seconds for the remote side to hand over its last packets: the whole end has two
+FIRST = 0.5  # seconds between two looks for the file header
 WORDS = 4096  # bytes kept of what the far side says on stderr
 NEEDS = 8  # questions kept: three are asked, by whoever is in the pod
 INTERRUPTED = (
@@ -54,6 +61,7 @@ class RemoteStream:
         self.statistics = tcpdump.Statistics()
         self.nic = spec.nic  # a helper pod chooses on the node and says which
         self._stream: ExecStream | None = None
+        self.end: End = "unknown"
 
     # the exec calls these
 
@@ -90,6 +98,11 @@ class RemoteStream:
 
     # ours
 
+    @property
+    def silence(self) -> float:
+        """Seconds since the last sign from the far side, 0 where there never was one."""
+        return self._stream.silence if self._stream else 0.0
+
     async def run(self) -> None:
         spec = self._spec
         stream = await open_exec(self._session, Command(spec.namespace, spec.pod, spec.container, spec.command), self)
@@ -111,17 +124,26 @@ class RemoteStream:
 
     async def _feed(self, stream: ExecStream) -> None:
         """Files and the tail when asked for, then signs of life. A stream that never gets ready is a failure."""
+        limit = max(self._request.connection.wait, self._request.connection.timeout)
         try:
-            async with asyncio.timeout(self._request.connection.wait):
+            async with asyncio.timeout(limit):
                 expected = len(self._spec.uploads) + bool(self._spec.tail)
                 for _ in range(expected):
                     need = await self._needs.get()
                     await stream.upload(self._answer(need))
                 await self._ready.wait()
+                # Every tcpdump begins with a file header, packets or not: one that does not hangs.
+                while self._pump.reader.header is None:
+                    self._beat = time.time()
+                    stream.send(guard.BEAT)
+                    await asyncio.sleep(FIRST)
         except TimeoutError:
             stream.failure = stream.failure or StreamError(
-                f"The command in {self._where} did not start within {self._request.connection.wait:.0f} s. The node "
+                f"The command in {self._where} did not start within {limit:.0f} s. The node "
                 "may be overloaded or its container runtime stuck; try again, or another pod."
+                if not self._ready.is_set()
+                else f"tcpdump in {self._where} runs, but sent nothing within {limit:.0f} s. "
+                "It may be another program, or stopped; use the method upload or ephemeral."
             )
             stream.abort()
             return
@@ -132,7 +154,7 @@ class RemoteStream:
         while True:
             self._beat = time.time()
             await asyncio.sleep(guard.INTERVAL)
-            stream.send(guard.STAT if self._pump.reader.header else guard.BEAT)
+            stream.send(guard.STAT)
 
     def _answer(self, need: str) -> bytes:
         if need == "-":
@@ -161,14 +183,18 @@ class RemoteStream:
         if self._line:
             self._hear(self._line.decode("utf-8", "replace").strip())
             self._line = b""
+        failure = stream.failure
         try:
-            if stream.failure:
-                raise stream.failure
-            self._pump.finish()
+            self._pump.finish()  # what came is kept, whatever went wrong
         except NotCaptureError as error:
+            failure = failure or error
+        if isinstance(failure, NotCaptureError):
             if not self._stop.requested:
-                raise self._failure(stream, error.text) from error
+                raise self._failure(stream, failure.text) from failure
+        elif failure:
+            raise failure
         if self._stop.requested:
+            self.end = "asked"
             self._pump.release()
             return
         raise self._failure(stream, "")
@@ -177,7 +203,9 @@ class RemoteStream:
         said = "; ".join(self._words[-4:]) or printed
         end = stream.exit
         silent = time.time() - self._beat
+        code = self._code if self._code is not None else (end.code if end else None)
         if silent > guard.TICKS:  # the wall clock goes on while this computer sleeps or this process is stopped
+            self.end = "cut"
             return StreamError(
                 f"This computer slept, or stood still, for {silent:.0f} s, so the far side ended the capture from "
                 f"{self._where}: it waits {guard.TICKS} s for a sign of life. Start the capture again."
@@ -190,6 +218,7 @@ class RemoteStream:
         if printed:
             return self._no_capture(printed)
         if end is None and self._code is None:
+            self.end = "cut"
             if stream.frozen:
                 return StreamError(
                     f"The stream from {self._where} is frozen (no answer for {FROZEN:.0f} s). The network, a proxy or "
@@ -199,7 +228,8 @@ class RemoteStream:
                 f"The stream from {self._where} was cut after {self._pump.reader.packets} packets. The pod, its node "
                 "or a proxy may have gone; start the capture again."
             )
-        code = self._code if self._code is not None else (end.code if end else None)
+        if code == KILLED or (end is not None and code is None):
+            self.end = "killed"
         if code is None and end is not None:
             return started(self._where, end.message)
         if code == 0:

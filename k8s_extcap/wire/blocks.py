@@ -7,6 +7,7 @@ demands of all of them. Format: draft-ietf-opsawg-pcapng.
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,17 +49,28 @@ def interface(about: Interface) -> bytes:
     )
 
 
-def statistics(
-    number: int, began: float, ended: float, *, received: int | None, dropped: int | None, digits: int
-) -> bytes:
-    """Of interface `number`. Times are epoch seconds; `received` and `dropped` are tcpdump's counts, None where it
-    gave none.
-    """
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Counts of one interface's packets; None where tcpdump told nothing. `written` are those in the file."""
+
+    written: int
+    received: int | None = None
+    dropped: int | None = None
+    if_dropped: int | None = None
+
+
+def statistics(number: int, began: float, ended: float, sums: Sums, *, digits: int, comment: str = "") -> bytes:
+    """Of interface `number`. Times are epoch seconds."""
+    told = {
+        "isb_ifdrop": sums.if_dropped,
+        "isb_filteraccept": sums.received,
+        "isb_osdrop": sums.dropped,
+        "isb_usrdeliv": sums.written,
+    }
     options: dict[str, Any] = {"isb_starttime": _swapped(began, digits), "isb_endtime": _swapped(ended, digits)}
-    if received is not None:
-        options["isb_filteraccept"] = received
-    if dropped is not None:
-        options["isb_osdrop"] = dropped
+    options |= {name: count for name, count in told.items() if count is not None}
+    if comment:
+        options["opt_comment"] = _text(comment)
     high, low = _ticks(ended, digits)
     return _bytes(
         _empty().new_member(
@@ -69,6 +81,23 @@ def statistics(
             options=options,
         )
     )
+
+
+_PACKET = struct.Struct("<II12xI")  # of an enhanced packet block: type, total length, captured length
+_FIXED = 28  # bytes of one before its data
+_COMMENT, _PACKET_TYPE = 1, 6
+
+
+def remarked(packets: bytes | memoryview, comment: str) -> bytes:
+    """The same enhanced packet blocks with a comment on the first. It must have no options yet, as ours have not."""
+    kind, total, captured = _PACKET.unpack_from(packets)
+    data = _FIXED + captured + (-captured & 3)
+    if kind != _PACKET_TYPE or total != data + 4:
+        raise ValueError(f"not a packet block without options: type {kind}, {total} bytes")
+    text = _text(comment).encode()
+    option = struct.pack("<HH", _COMMENT, len(text)) + text + bytes(-len(text) & 3) + bytes(4)  # opt_endofopt
+    length = struct.pack("<I", total + len(option))
+    return b"".join((packets[:4], length, packets[8:data], option, length, packets[total:]))
 
 
 def _empty() -> Any:

@@ -365,6 +365,15 @@ OPTIONS: tuple[Option, ...] = (
         "30",
         range="0,3600",
     ),
+    Option(
+        "reconnect",
+        "Connection",
+        "number",
+        "Reconnect for",
+        "Seconds for which a stream that was cut is tried again; 0 ends the capture instead",
+        "300",
+        range="0,86400",
+    ),
     # Remember for
     Option(
         MARKER,

@@ -139,6 +139,7 @@ def _connection(given: _Values, context: str) -> Connection:
         proxy=_proxy(given.text("proxy")),
         timeout=given.seconds("timeout"),
         wait=given.seconds("wait"),
+        reconnect=given.seconds("reconnect"),
     )
 
 

@@ -118,7 +118,7 @@ class Direct:
         """The loss that the capture itself reports in its log's last line."""
         log = (self.home / "state/log/k8s-extcap.log").read_text()
         report = [line for line in log.splitlines() if "Report(" in line][-1]
-        return int(report.partition("lost_in_ring=")[2].partition(",")[0])
+        return int(report.partition(" dropped=")[2].partition(",")[0])
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_everything_said() -> None:
         "upload-folder": "/tmp/", "tcpdump": "/opt/tcpdump", "no-print": "true", "service-labels": "on",
         "output": "pcap",
         "comment": "why", "add-who": "true", "add-labels": "true", "kubeconfig": "/k", "proxy": "http://p:3128",
-        "timeout": "5", "wait": "0", "context": "prod",
+        "timeout": "5", "wait": "0", "reconnect": "60", "context": "prod",
     }  # fmt: skip
     assert set(said) == set(BY_CALL) - {
         "target",
@@ -68,7 +68,7 @@ def test_everything_said() -> None:
         output="pcap",
         comment="why",
         metadata=("who", "labels"),
-        connection=Connection("/k", "prod", "http://p:3128", 5.0, 0.0),
+        connection=Connection("/k", "prod", "http://p:3128", 5.0, 0.0, 60.0),
     )
 
 

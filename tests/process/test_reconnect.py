@@ -1,0 +1,135 @@
+"""A stream that is cut goes on by itself: the same file, the gap in it. On the demo cluster, which cuts on request."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from testbed.demo.cluster import DemoCluster
+from testbed.demo.faults import Fault, Kind
+from testbed.truth.whole import ends_whole
+from testbed.wireshark.tshark import Tshark
+
+pytestmark = [pytest.mark.demo, pytest.mark.tshark]
+
+STREAM = {"path": "/exec", "skip": 1}  # the first exec is the look into the container
+CUT = Fault(Kind.RESET, **STREAM, times=1, bytes=4000)
+
+
+@pytest.fixture(scope="module")
+def own(demo_factory: Callable[..., AbstractContextManager[DemoCluster]]) -> Iterator[DemoCluster]:
+    with demo_factory() as cluster:
+        yield cluster
+
+
+@pytest.fixture(autouse=True)
+def no_faults(own: DemoCluster) -> Iterator[None]:
+    yield
+    own.clear_faults()
+
+
+class Done(NamedTuple):
+    code: int
+    said: str
+    log: str
+
+
+def capture(own: DemoCluster, home: Path, target: str, *options: str, write: str = "out.pcapng") -> Done:
+    words = ["capture", target, "--log-level", "info", *options, "-w", str(home / write)]
+    done = subprocess.run(
+        [sys.executable, "-m", "k8s_extcap", *words],
+        env={**os.environ, "K8S_EXTCAP_HOME": str(home), "KUBECONFIG": str(own.kubeconfig)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    log = home / "state/log/k8s-extcap.log"
+    return Done(done.returncode, done.stderr, log.read_text() if log.exists() else "")
+
+
+def fields(tshark: Tshark, file: Path, *names: str) -> list[list[str]]:
+    words = [word for name in names for word in ("-e", name)]
+    done = subprocess.run(
+        ["tshark", "-r", str(file), "-T", "fields", *words], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert not [line for line in done.stderr.splitlines() if "Running as user" not in line], done.stderr
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("method", ["resident", "upload"])
+def test_it_goes_on_in_the_same_file_and_the_gap_stands_in_it(
+    own: DemoCluster, tshark_native: Tshark, tmp_path: Path, method: str
+) -> None:
+    with own.fault(CUT):
+        done = capture(own, tmp_path, "deploy/shop/web", "--method", method, "--limit-packets", "200")
+    assert done.code == 0, done.said
+    file = tmp_path / "out.pcapng"
+    rows = fields(tshark_native, file, "frame.interface_name", "frame.comment", "frame.time_epoch")
+    assert len(rows) == 200
+    assert len({name for name, _, _ in rows}) == 1, "one pod, one interface"
+    remarks = [(number, comment) for number, (_, comment, _) in enumerate(rows) if comment]
+    assert len(remarks) == 1
+    number, comment = remarks[0]
+    assert 0 < number < 199
+    assert comment.startswith("Nothing was captured from ")
+    assert " was cut after " in comment
+    times = [float(epoch) for _, _, epoch in rows]
+    assert times[number] - times[number - 1] > 0.4  # the least pause before another try
+    assert ends_whole(file)
+    assert done.said.count("Nothing was captured") == 1
+    assert "Trying again for 300 s" in done.said
+
+
+def test_in_a_pcap_file_too(own: DemoCluster, tshark_native: Tshark, tmp_path: Path) -> None:
+    with own.fault(CUT):
+        done = capture(own, tmp_path, "deploy/shop/web", "--output", "pcap", "--limit-packets", "200", write="out.pcap")
+    assert done.code == 0, done.said
+    assert len(fields(tshark_native, tmp_path / "out.pcap", "frame.number")) == 200
+    assert done.said.count("Nothing was captured") == 1
+
+
+def test_several_cuts_are_several_gaps(own: DemoCluster, tshark_native: Tshark, tmp_path: Path) -> None:
+    """The limit of packets is the capture's, not a stream's."""
+    # Each stream is cut, the looks into the container (shorter answers) are not.
+    fault = Fault(Kind.RESET, path="/exec", times=7, bytes=3000)
+    with own.fault(fault):
+        done = capture(own, tmp_path, "deploy/shop/web", "--limit-packets", "150")
+    assert done.code == 0, done.said
+    rows = fields(tshark_native, tmp_path / "out.pcapng", "frame.comment")
+    assert len(rows) == 150
+    gaps = sum("Nothing was captured" in comment for (comment,) in rows)
+    assert gaps >= 2
+    assert f"The stream was interrupted {gaps} times" in done.said
+
+
+def test_zero_ends_it_instead(own: DemoCluster, tmp_path: Path) -> None:
+    with own.fault(CUT):
+        done = capture(own, tmp_path, "deploy/shop/web", "--reconnect", "0")
+    assert done.code == 10
+    assert "was cut after" in done.said
+    assert "Nothing was captured" not in done.said
+
+
+def test_it_gives_up_when_its_time_is_over(own: DemoCluster, tmp_path: Path) -> None:
+    """What it had is in the file, which ends whole; the first reason is what the user is told."""
+    with own.fault(CUT), own.fault(Fault(Kind.REFUSE, path="/exec", skip=1)):  # each exec behind the one that is cut
+        done = capture(own, tmp_path, "deploy/shop/web", "--reconnect", "3")
+    assert done.code == 10
+    assert done.said.splitlines()[-1].startswith("The stream from container web of pod shop/web-")
+    assert ends_whole(tmp_path / "out.pcapng")
+
+
+def test_a_stop_while_it_waits_is_a_stop(own: DemoCluster, tmp_path: Path) -> None:
+    with own.fault(CUT), own.fault(Fault(Kind.SERVER_ERROR, path="/exec", skip=1, code=503)):
+        done = capture(own, tmp_path, "deploy/shop/web", "--limit-time", "3s")
+    assert done.code == 0, done.said
+    assert "the time limit was reached" in done.said
+    assert ends_whole(tmp_path / "out.pcapng")
