@@ -24,16 +24,18 @@ _MAGIC = {
 }
 HEADER = 24  # bytes of the file header
 RECORD = 16  # bytes before each packet
-LARGEST = 262144  # bytes of one packet: libpcap's MAXIMUM_SNAPLEN, and what the host accepts
+LARGEST = 262144  # bytes of one record or block: libpcap's MAXIMUM_SNAPLEN; dumpcap ends the capture at a longer one
 _TEXT_LIMIT = 4096  # bytes kept of a first answer that is no capture
 # An enhanced packet block: type 6, total length, interface, time high, time low, captured, original, then the data,
 # padding, the total length again. One packet's end and the next one's beginning are packed in one call, by padding.
 _EPB = struct.Struct("<IIIIIII")
 _BETWEEN = tuple(struct.Struct("<" + "x" * pad + "IIIIIIII").pack for pad in range(4))
-_BLOCK = struct.Struct("<II12xI").unpack_from  # type, total length, captured
+_BLOCK = struct.Struct("<III8xI").unpack_from  # type, total length, interface, captured
+_NEXT = struct.Struct("<IIII8xI").unpack_from  # the same, with the total length of the block before in front
+_LENGTH = struct.Struct("<I").unpack_from
 _BLOCK_TYPE = b"\x06\0\0\0"
-_PADS = (0, 1, 2, 3)
 OVERHEAD = 32  # bytes of an enhanced packet block without options, beside the padded data
+MOST = LARGEST - OVERHEAD  # bytes of a packet that fits a block
 _END = tuple(struct.Struct("<" + "x" * pad + "I").pack for pad in range(4))
 
 
@@ -54,7 +56,8 @@ class Header:
 
 
 class Reader:
-    """`push` what came, then `pull` what can be written now. `packets` and `octets` count what was pulled.
+    """`push` what came, then `pull` what can be written now. `packets` and `octets` count what was pulled. `damage` says
+    what is wrong behind that: the next `pull` raises it.
 
     `interface` is the number of its packets' interface in the file, or says it once the stream's header is known.
     """
@@ -75,6 +78,7 @@ class Reader:
         self.packets = 0
         self.octets = 0
         self.full = False
+        self.damage = ""
 
     def push(self, data: bytes | bytearray | memoryview) -> int:
         """Takes a copy of the data, the only one on its way; how much waits. What was pulled before is gone."""
@@ -88,6 +92,8 @@ class Reader:
         only in pass-through mode (as the first bytes); for pcapng the caller writes the section from `header`.
         NotCaptureError.
         """
+        if self.damage:
+            raise NotCaptureError(self.damage)
         if self._view is not None:
             self._forget()
         if self.header is None:
@@ -158,9 +164,10 @@ class Reader:
             seconds, fraction, captured, original = unpack(buffer, position)
             start = position + RECORD
             end = start + captured
+            if captured > MOST:
+                self._harm(f"a packet of {captured} bytes", packets)
+                break
             if end > size:
-                if captured > LARGEST:
-                    raise NotCaptureError(f"a packet of {captured} bytes")
                 break
             time = seconds * scale + fraction
             before, pad_before = total, pad
@@ -184,20 +191,30 @@ class Reader:
         return b"".join(out)
 
     def _passed(self, buffer: memoryview) -> bytes | memoryview:
-        """Enhanced packet blocks of interface 0, as they came. Anything else is damage."""
-        unpack, limited = _BLOCK, bool(self._limit or self._octet_limit)
-        position, packets, octets, size = 0, 0, 0, len(buffer)
-        while size - position >= OVERHEAD:
-            kind, total, captured = unpack(buffer, position)
+        """Enhanced packet blocks of interface 0, as they came. Anything else is damage: a host reads no further."""
+        limited, size = bool(self._limit or self._octet_limit), len(buffer)
+        position, packets, octets = 0, 0, 0
+        kind, total, number, captured = _BLOCK(buffer) if size >= OVERHEAD else (6, OVERHEAD, 0, 0)
+        while True:
             end = position + total
-            if kind != 6 or total - captured - OVERHEAD not in _PADS or total & 3 or captured > LARGEST:
-                raise NotCaptureError(f"a block of type {kind} with {total} bytes")
+            if kind != 6 or number or total != captured + 35 & -4 or total > LARGEST:  # 35: OVERHEAD, rounded up by 4
+                self._harm(f"a block of type {kind} with {total} bytes", packets)
+                break
             if end > size:
+                break
+            octets_here = captured
+            if size - end >= OVERHEAD:
+                behind, kind, after, number, captured = _NEXT(buffer, end - 4)
+            else:
+                (behind,), after = _LENGTH(buffer, end - 4), -1
+            if behind != total:
+                self._harm(f"a block of type 6 with {total} and {behind} bytes", packets)
                 break
             position = end
             packets += 1
-            octets += captured
-            if limited and self._reached(packets, octets):
+            octets += octets_here
+            total = after
+            if after < 0 or (limited and self._reached(packets, octets)):
                 break
         self._count(packets, octets, position)
         passed = buffer[:position]
@@ -219,9 +236,10 @@ class Reader:
         while size - position >= RECORD:
             (captured,) = unpack(buffer, position + 8)
             end = position + RECORD + captured
+            if captured > LARGEST:
+                self._harm(f"a packet of {captured} bytes", packets)
+                break
             if end > size:
-                if captured > LARGEST:
-                    raise NotCaptureError(f"a packet of {captured} bytes")
                 break
             position = end
             packets += 1
@@ -230,6 +248,12 @@ class Reader:
                 break
         self._count(packets, octets, position)
         return buffer[:position]
+
+    def _harm(self, text: str, packets: int) -> None:
+        """What is whole before the damage is given first, however the input is cut."""
+        self.damage = text
+        if not packets:
+            raise NotCaptureError(text)
 
     def _count(self, packets: int, octets: int, done: int) -> None:
         self.packets += packets

@@ -161,12 +161,18 @@ def test_records_and_blocks_come_to_the_same(packets: list[Packet]) -> None:
         struct.pack("<II", 6, 28) + bytes(24),
         struct.pack("<IIIIIII", 6, 40, 0, 0, 0, 100, 100) + bytes(12),
         struct.pack("<IIIIIII", 6, 0xFFFFFFFC, 0, 0, 0, 0xFFFFFFDC, 0) + bytes(4),
+        enhanced([(1, 2, b"abc", 3)], interface=1),
+        enhanced([(1, 2, b"abc", 3)])[:-4] + bytes(4),
+        enhanced([(1, 2, bytes(LARGEST - 31), 3)]),
     ],
 )
 def test_a_damaged_block_ends_the_capture(block: bytes) -> None:
     good = enhanced([(1, 2, b"abc", 3)])
+    reader = Reader(pcapng=True)
+    assert reader.feed(pcap([]) + good + block) == good  # what is whole is kept
+    assert reader.damage
     with pytest.raises(NotCaptureError, match="a block of type"):
-        Reader(pcapng=True).feed(pcap([]) + good + block)
+        reader.pull()
 
 
 def test_what_was_pulled_may_be_held_on_to() -> None:
