@@ -13,12 +13,12 @@ from pathlib import Path
 from testbed.cluster.bed import default_bed
 from testbed.cluster.errors import BedError
 from testbed.cluster.lock import only_one
-from testbed.matrix import idle, kill, methods, report, results, stops, versions
+from testbed.matrix import accounting, idle, kill, long, methods, report, results, stops, versions
 from testbed.matrix.pods import PREFIX
 from testbed.matrix.results import Cell, Outcome, Result
 from testbed.matrix.site import Site, site
 
-PARTS = {part.NAME: part for part in (methods, idle, stops, kill, versions)}
+PARTS = {part.NAME: part for part in (methods, idle, stops, accounting, kill, long, versions)}
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from testbed.matrix import stops
+from testbed.matrix import accounting, long, stops
 from testbed.matrix.results import Result, latest
 from testbed.matrix.table import MADE, failures, names, number, origin, plain, select, superseded, table
 
@@ -46,6 +46,7 @@ def page(every: Sequence[Result]) -> str:
         "",
         *failures(halts),
         *superseded(every, "stops"),
+        *_account_and_long(every, results),
         "## A node's own stream",
         "",
         origin(idle),
@@ -54,6 +55,27 @@ def page(every: Sequence[Result]) -> str:
         *superseded(every, "idle"),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _account_and_long(every: Sequence[Result], results: Sequence[Result]) -> list[str]:
+    rates, soak = select(results, accounting.NAME), select(results, long.NAME)
+    return [
+        "## Every packet accounted for",
+        "",
+        origin(rates),
+        "",
+        *accounting.page(rates),
+        "### Where packets were lost",
+        "",
+        *failures(rates),
+        *superseded(every, accounting.NAME),
+        "## Long and large",
+        "",
+        origin(soak),
+        "",
+        *long.page(soak),
+        *superseded(every, long.NAME),
+    ]
 
 
 def _kills(part: Sequence[Result]) -> list[str]:

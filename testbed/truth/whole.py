@@ -21,7 +21,7 @@ _HARMLESS = ('Running as user "root"',)
 
 
 def ends_whole(path: Path) -> bool:
-    """Whether the file is a capture that ends behind a whole block and that tshark, where there is one, reads in peace."""
+    """Whether it is a capture that ends behind a whole block, and tshark, where there is one, reads it in peace."""
     return not fault(path)
 
 
