@@ -9,13 +9,14 @@ from __future__ import annotations
 import email.utils
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 import urllib3
 
+from k8s_extcap.kube.login import Login
 from k8s_extcap.kube.refused import refusal
 from k8s_extcap.kube.unreached import unreached
 from k8s_extcap.model.errors import ConnectError, ExtcapError, RefusedError
@@ -34,15 +35,22 @@ PATIENCE = 10.0  # seconds: the longest Retry-After that is waited for
 
 
 class Api:
-    """`server` is the base URL, `headers` carry the authorization and the User-Agent; they are never logged."""
+    """`server` is the base URL, `headers` go with each request, `login` authorizes it and is never logged."""
 
-    def __init__(self, pool: urllib3.PoolManager, server: str, headers: dict[str, str], timeout: float) -> None:
+    def __init__(
+        self,
+        pool: urllib3.PoolManager,
+        server: str,
+        headers: dict[str, str],
+        timeout: float,
+        login: Login | None = None,
+    ) -> None:
         self._pool = pool
         self.server = server.rstrip("/")
         self._headers = headers
         self._timeout = timeout
         self._skew = 0.0
-        self.on_unauthorized: Callable[[], None] = lambda: None
+        self._login = login
 
     def now(self) -> float:
         """The server's clock, epoch seconds: ages of objects are judged by it, not by a laptop's."""
@@ -144,16 +152,20 @@ class Api:
         if body is not None:
             headers["Content-Type"] = content_type
             data = msgspec.json.encode(body)
+        renewed = False
         for attempt in range(1, TRIES + 1):
+            given = self._login.current() if self._login else None
+            if given and given.authorization:
+                headers["Authorization"] = given.authorization
             answer = self._send(method, url, headers, data)
             _log.debug("%s %s: %d, %d bytes", method, url, answer.status, len(answer.data))
             if answer.status < 400:
                 return answer.data
             pause = _pause(answer, method)
-            if answer.status == 401:
-                self.on_unauthorized()
+            if answer.status == 401 and self._login and given and not renewed and self._login.refused(given):
+                renewed, pause = True, 0.0  # nothing was done, so it may be asked again, with what was obtained now
             if pause is None or attempt == TRIES:
-                _refuse(answer, method, path, self.server)
+                self._refuse(answer, method, path)
             time.sleep(pause)
         raise AssertionError("unreachable")
 
@@ -171,6 +183,12 @@ class Api:
         if date:
             self._skew = email.utils.mktime_tz(date) - time.time()
         return answer
+
+    def _refuse(self, answer: urllib3.response.BaseHTTPResponse, method: str, path: str) -> NoReturn:
+        after = answer.headers.get("Retry-After", "")
+        said = self._login.hidden(answer.data) if self._login else answer.data
+        seconds = float(after) if after.isdecimal() else 0.0
+        raise refusal(answer.status, said, f"{method} {path.partition('?')[0]}", self.server, seconds)
 
 
 def _key(item: Any) -> str:
@@ -209,14 +227,3 @@ def _pause(answer: urllib3.response.BaseHTTPResponse, method: str) -> float | No
         seconds = float(after) if after.isdecimal() else 1.0
         return seconds if seconds <= PATIENCE else None
     return None
-
-
-def _refuse(answer: urllib3.response.BaseHTTPResponse, method: str, path: str, server: str) -> NoReturn:
-    after = answer.headers.get("Retry-After", "")
-    raise refusal(
-        answer.status,
-        answer.data,
-        f"{method} {path.partition('?')[0]}",
-        server,
-        float(after) if after.isdecimal() else 0.0,
-    )

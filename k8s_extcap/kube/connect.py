@@ -1,4 +1,4 @@
-"""From a kubeconfig to a session with its API server. The one place that imports `kubernetes`.
+"""From a kubeconfig to a session with its API server. With `kubeconfig` the one place that imports `kubernetes`.
 
 The library is used for what it knows best: merging KUBECONFIG, contexts, credentials, TLS files, proxies, its
 connection pool. Not `load_config` (prints to stdout) and not the plugins (see `credential`).
@@ -7,194 +7,170 @@ connection pool. Not `load_config` (prints to stdout) and not the plugins (see `
 from __future__ import annotations
 
 import base64
-import hashlib
 import logging
 import os
 import ssl
-from collections.abc import Callable
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubernetes import client, config
 from kubernetes.client.rest import RESTClientObject, should_bypass_proxies
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME
-from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
+from kubernetes.config.kube_config import KubeConfigLoader
 
-from k8s_extcap.kube import credential
+from k8s_extcap.kube import credential, kubeconfig, login, material
 from k8s_extcap.kube.api import Api
+from k8s_extcap.kube.kubeconfig import Context, Contexts, contexts
+from k8s_extcap.kube.login import Forget, Given, Login
+from k8s_extcap.kube.material import Keys
 from k8s_extcap.model.errors import ConfigError, CredentialError
 from k8s_extcap.model.request import Connection
 from k8s_extcap.version import VERSION
+
+__all__ = ["Context", "Contexts", "Session", "connect", "contexts"]
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """One context of the kubeconfig. `ca_digest` names the cluster beyond its address: SHA-256 of its CA, 16 digits."""
-
-    name: str
-    namespace: str
-    server: str
-    ca_digest: str
-    user: str
-
-
-@dataclass(frozen=True, slots=True)
-class Contexts:
-    current: str
-    all: tuple[Context, ...]
-
-    def named(self, name: str) -> Context | None:
-        return next((c for c in self.all if c.name == name), None)
-
-
-@dataclass(frozen=True, slots=True)
 class Session:
-    """A cluster and a user of it. `authorization` and the files behind `ssl_context` are secrets."""
+    """A cluster and a user of it. What authorizes is renewed in place: `login` has it, and it is secret."""
 
     context: str
     namespace: str
     server: str
     ca_digest: str
     api: Api
-    ssl_context: ssl.SSLContext | None
+    login: Login
     server_hostname: str
-    authorization: str
     proxy: str
     user_agent: str
     timeout: float
     connection: Connection  # as it was asked for: how another process of ours gets the same session again
 
+    @property
+    def authorization(self) -> str:
+        """The header's value as it is held; `login.current` renews it where it has ended."""
+        return self.login.held.authorization
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        return self.login.held.tls
+
     def __repr__(self) -> str:
         return f"Session({self.context!r}, {self.server!r})"
 
 
-def _paths(kubeconfig: str) -> str:
-    return kubeconfig or os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
+class _Wanted(NamedTuple):
+    """What a session is made of, and made of again: who asks, and where files of ours may lie."""
+
+    connection: Connection
+    cache: str
+    keys: Keys
+    interactive: bool
 
 
-_MEND = "Correct it, or choose another in the option Kubeconfig."
+class _Found(NamedTuple):
+    context: Context
+    settings: Any
+    given: Given
 
 
-def _core(error: Exception, paths: str) -> str:
-    """The library's words without its own "Invalid kube-config" and the path that is said already."""
-    text = str(error).replace("Invalid kube-config file.", "").replace("Invalid kube-config.", "")
-    if paths:
-        text = text.replace(paths + " file", "it").replace(paths, "it")
-    return text.strip().rstrip(".")
-
-
-def _merged(kubeconfig: str) -> KubeConfigMerger:
-    paths = _paths(kubeconfig)
-    try:
-        merger = KubeConfigMerger(paths)
-    except ConfigException as error:
-        raise ConfigError(f"The kubeconfig {paths} cannot be used: {_core(error, paths)}. {_MEND}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", "") or "it is no text"
-        raise ConfigError(f"The kubeconfig {paths} cannot be read ({reason}). {_MEND}") from error
-    except (TypeError, AttributeError, KeyError) as error:
-        raise ConfigError(f"The file {paths} is no kubeconfig. {_MEND}") from error
-    except Exception as error:  # PyYAML's errors, which this module need not import
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", "") or getattr(error, "reason", "") or type(error).__name__
-        raise ConfigError(f"The kubeconfig {paths} is not valid YAML{where} ({problem}). {_MEND}") from error
-    if merger.config is None:
-        raise ConfigError(
-            f"There is no kubeconfig at {paths}. Set KUBECONFIG, or choose a file in the option Kubeconfig; "
-            "'kubectl config view' shows what kubectl uses."
-        )
-    return merger
-
-
-def contexts(kubeconfig: str = "") -> Contexts:
-    """All contexts, in the file's order, without contacting anybody. ConfigError."""
-    tree = _merged(kubeconfig).config.value
-    clusters = {c.get("name"): c for c in _sections(tree, "clusters")}
-    found = []
-    for entry in _sections(tree, "contexts"):
-        context = entry.get("context") or {}
-        cluster = clusters.get(context.get("cluster"), {})
-        detail = cluster.get("cluster") or {}
-        found.append(
-            Context(
-                name=str(entry.get("name", "")),
-                namespace=str(context.get("namespace") or "default"),
-                server=str(detail.get("server") or "").rstrip("/"),
-                ca_digest=_digest(detail, getattr(cluster, "path", "") or ""),
-                user=str(context.get("user") or ""),
-            )
-        )
-    return Contexts(str(tree.get("current-context") or ""), tuple(found))
-
-
-def _sections(tree: dict[str, Any], name: str) -> list[Any]:
-    entries = tree.get(name)
-    values = [getattr(e, "value", e) for e in getattr(entries, "value", entries) or ()]
-    return [v for v in values if isinstance(v, dict)]
-
-
-def _digest(cluster: dict[str, Any], path: str) -> str:
-    data = cluster.get("certificate-authority-data")
-    try:
-        if data:
-            raw = base64.b64decode(data)
-        elif cluster.get("certificate-authority"):
-            file = Path(cluster["certificate-authority"])
-            raw = (file if file.is_absolute() else Path(path or ".").parent / file).read_bytes()
-        else:
-            return ""
-    except (OSError, ValueError):
-        return ""
-    return hashlib.sha256(raw).hexdigest()[:16]
-
-
-def connect(connection: Connection, *, cache: str, interactive: bool = True, capture: str = "") -> Session:
+def connect(connection: Connection, *, cache: str, keys: Keys, interactive: bool = True, capture: str = "") -> Session:
     """A session with the context asked for, else the current one, else the cluster we run in. Contacts nobody but
     the credential plugin, whose answer is kept in the private folder `cache`. `interactive`: the user may be asked.
     ConfigError, CredentialError.
     """
+    wanted = _Wanted(connection, cache, keys, interactive)
+    found = _find(wanted)
+    return _session(found, wanted, capture)
+
+
+def _find(wanted: _Wanted) -> _Found:
+    connection = wanted.connection
     settings = client.Configuration()
     in_pod = bool(os.environ.get(SERVICE_HOST_ENV_NAME)) and not os.environ.get("KUBECONFIG")
-    if in_pod and not connection.kubeconfig and not Path(_paths("")).exists():
-        return _in_cluster(settings, connection, capture)
-    merger = _merged(connection.kubeconfig)
-    known = contexts(connection.kubeconfig)
-    name = connection.context or known.current
-    chosen = known.named(name)
-    if chosen is None:
-        have = ", ".join(c.name for c in known.all[:5]) or "none"
-        what = f"has no context '{name}'" if name else "names no current context"
-        raise ConfigError(f"The kubeconfig {_paths(connection.kubeconfig)} {what}. It has: {have}.")
-    users = {str(u.get("name")) for u in _sections(merger.config.value, "users")}
-    if not chosen.server:
-        raise ConfigError(
-            f"Context '{name}' has no cluster with a server in the kubeconfig {_paths(connection.kubeconfig)}. Correct "
-            "it, or choose another context."
-        )
-    if chosen.user and chosen.user not in users:
-        raise ConfigError(
-            f"Context '{name}' names the user '{chosen.user}', whom the kubeconfig {_paths(connection.kubeconfig)} "
-            "does not have. Correct it, or choose another context."
-        )
+    if in_pod and not connection.kubeconfig and not Path(kubeconfig.paths("")).exists():
+        return _in_cluster(settings, wanted)
+    merger = kubeconfig.merged(connection.kubeconfig)
+    chosen = kubeconfig.chosen(merger, connection)
     try:
-        loader, forget = _loader(merger, name, cache, interactive=interactive)
-        loader.load_and_set(settings)
+        loader = KubeConfigLoader(config_dict=merger.config, active_context=chosen.name, config_base_path=None)
+        until, forget = _obtained(loader, wanted)
+        pems = _load(loader, settings, chosen, wanted.keys)
     except ConfigException as error:
-        raise ConfigError(f"Context '{name}' cannot be used: {_core(error, '')}. {_MEND}") from error
+        raise ConfigError(
+            f"Context '{chosen.name}' cannot be used: {kubeconfig.core(error, '')}. {kubeconfig.MEND}"
+        ) from error
     if connection.proxy:
         settings.proxy = connection.proxy
-    session = _session(settings, chosen, connection, capture)
-    session.api.on_unauthorized = forget
-    return session
+    return _Found(chosen, settings, _given(chosen, settings, pems, wanted.keys, until, forget))
 
 
-def _in_cluster(settings: Any, connection: Connection, capture: str) -> Session:
+def _user(loader: KubeConfigLoader) -> tuple[dict[str, Any], str]:
+    """The merged entry and its file's path; there is no public way to it."""
+    node: Any = loader._user  # noqa: SLF001
+    value = getattr(node, "value", None)
+    return (value if isinstance(value, dict) else {}), getattr(node, "path", None) or ""
+
+
+def _cluster(loader: KubeConfigLoader) -> dict[str, Any]:
+    node: Any = loader._cluster  # noqa: SLF001
+    value: dict[str, Any] = node.value
+    return value
+
+
+def _obtained(loader: KubeConfigLoader, wanted: _Wanted) -> tuple[float, Forget]:
+    """Puts the credential plugin's answer where a static credential would stand. Until when it counts, and what to
+    call when the cluster does not accept it.
+    """
+    user, path = _user(loader)
+    if not isinstance(user.get("exec"), dict):
+        rereads = user.get("tokenFile") and not user.get("token")
+        return (time.time() + login.REREAD if rereads else login.NEVER), _nothing
+    spec, cluster = user.pop("exec"), dict(_cluster(loader))
+    folder = str(Path(path).resolve().parent) if path else ""
+    got = credential.obtain(spec, cluster, folder, wanted.cache, interactive=wanted.interactive)
+    if got.token:
+        user["token"] = got.token
+    if got.certificate:
+        user["client-certificate-data"] = base64.b64encode(got.certificate.encode()).decode()
+        user["client-key-data"] = base64.b64encode(got.key.encode()).decode()
+    return login.until(got.expires, time.time()), partial(credential.forget, spec, cluster, wanted.cache)
+
+
+def _nothing() -> None:
+    """What there is to forget of a credential that is kept nowhere."""
+
+
+def _load(loader: KubeConfigLoader, settings: Any, context: Context, keys: Keys) -> material.Material:
+    """The library's settings. It would write what is embedded in the kubeconfig into files; so it never sees it."""
+    user, _ = _user(loader)
+    try:
+        with ExitStack() as files:
+            _public(user, files, keys)
+            pems = material.take(_cluster(loader), user)
+            loader.load_and_set(settings)
+    except (ValueError, OSError) as error:
+        raise _unusable(context, error) from error
+    return pems
+
+
+def _public(user: dict[str, Any], files: ExitStack, keys: Keys) -> None:
+    """An identity provider's certificate authority, which the library would write into a file that may stay."""
+    provider = (user.get("auth-provider") or {}).get("config")
+    data = provider.pop("idp-certificate-authority-data", None) if isinstance(provider, dict) else None
+    if data and isinstance(provider, dict):
+        decoded = base64.standard_b64decode(data)
+        provider["idp-certificate-authority"] = files.enter_context(material.readable(decoded, keys))
+
+
+def _in_cluster(settings: Any, wanted: _Wanted) -> _Found:
     try:
         config.load_incluster_config(client_configuration=settings)
     except ConfigException as error:
@@ -202,54 +178,51 @@ def _in_cluster(settings: Any, connection: Connection, capture: str) -> Session:
     file = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
     namespace = file.read_text().strip() if file.exists() else "default"
     context = Context("in-cluster", namespace, str(settings.host), "", "")
-    return _session(settings, context, connection, capture)
+    until = time.time() + login.REREAD  # the kubelet renews the token's file
+    return _Found(context, settings, _given(context, settings, material.Material(), wanted.keys, until, _nothing))
 
 
-def _loader(
-    merger: KubeConfigMerger, name: str, cache: str, *, interactive: bool
-) -> tuple[KubeConfigLoader, Callable[[], None]]:
-    """The library's loader, with the credential plugin's answer put where a static credential would stand; and what
-    to call when the cluster does not accept it.
-    """
-    forget: Callable[[], None] = lambda: None  # noqa: E731
-    loader = KubeConfigLoader(config_dict=merger.config, active_context=name, config_base_path=None)
-    user: Any = loader._user  # noqa: SLF001 (the merged entry with its file's path; there is no public way to it)
-    cluster: Any = loader._cluster  # noqa: SLF001
-    value = getattr(user, "value", None)
-    if isinstance(value, dict) and isinstance(value.get("exec"), dict):
-        spec = value.pop("exec")
-        folder = str(Path(user.path).resolve().parent) if getattr(user, "path", None) else ""
-        given = credential.obtain(spec, dict(cluster.value), folder, cache, interactive=interactive)
-        forget = partial(credential.forget, spec, dict(cluster.value), cache)
-        if given.token:
-            value["token"] = given.token
-        if given.certificate:
-            value["client-certificate-data"] = base64.b64encode(given.certificate.encode()).decode()
-            value["client-key-data"] = base64.b64encode(given.key.encode()).decode()
-    return loader, forget
-
-
-def _session(settings: Any, context: Context, connection: Connection, capture: str) -> Session:
-    agent = f"k8s-extcap/{VERSION}" + (f" (capture {capture})" if capture else "")
+def _given(context: Context, settings: Any, pems: material.Material, keys: Keys, until: float, forget: Forget) -> Given:
     authorization = str(settings.auth_settings().get("BearerToken", {}).get("value") or "")
-    server = str(settings.host).rstrip("/")
-    settings.connection_pool_maxsize = 4  # the threads that ask at the same time at a capture's start
     try:
-        pool = RESTClientObject(settings).pool_manager
-        tls = _tls(settings) if server.startswith("https") else None
-        if tls is not None:
-            pool.connection_pool_kw["ssl_context"] = tls  # one judgement on certificates for requests and streams
+        if settings.cert_file and not pems.certificate:
+            key = Path(settings.key_file).read_bytes() if settings.key_file else b""
+            pems = pems._replace(certificate=Path(settings.cert_file).read_bytes(), key=key)
+        tls = None
+        if str(settings.host).startswith("https"):
+            tls = material.context(pems, settings.ssl_ca_cert or "", keys, verify=settings.verify_ssl)
     except (ssl.SSLError, OSError, ValueError) as error:
-        raise CredentialError(
-            f"The certificates of context '{context.name}' cannot be loaded ({_reason(error)}). Check the user and "
-            "cluster entries of the kubeconfig."
-        ) from error
+        raise _unusable(context, error) from error
+    return Given(authorization, pems, tls, until, forget)
+
+
+def _unusable(context: Context, error: Exception) -> CredentialError:
+    return CredentialError(
+        f"The certificates of context '{context.name}' cannot be loaded ({_reason(error)}). Check the user and "
+        "cluster entries of the kubeconfig."
+    )
+
+
+def _session(found: _Found, wanted: _Wanted, capture: str) -> Session:
+    context, settings, given = found
+    agent = f"k8s-extcap/{VERSION}" + (f" (capture {capture})" if capture else "")
+    server = str(settings.host).rstrip("/")
+
+    def again() -> Given | None:
+        now = _find(wanted._replace(interactive=False))
+        same = (now.context.server, now.context.ca_digest) == (context.server, context.ca_digest)
+        return now.given if same else None
+
+    settings.connection_pool_maxsize = 4  # the threads that ask at the same time at a capture's start
+    # One judgement on certificates for requests and streams: nothing but our TLS context has any.
+    settings.ssl_ca_cert = settings.cert_file = settings.key_file = None
+    pool = RESTClientObject(settings).pool_manager
+    pool.connection_pool_kw["ssl_context"] = given.tls
+    held = Login(given, again)
+    held.on_renewed = lambda new: pool.connection_pool_kw.update(ssl_context=new.tls)  # for connections made from now
     proxy = str(settings.proxy or "")
     if proxy and should_bypass_proxies(server, settings.no_proxy or ""):
         proxy = ""
-    headers = {"User-Agent": agent, "Accept": "application/json"}
-    if authorization:
-        headers["Authorization"] = authorization
     shown = proxy.rpartition("@")[2] or "none"  # without the password that may stand in it
     _log.info("context %s, server %s, proxy %s", context.name, server, shown)
     return Session(
@@ -257,29 +230,15 @@ def _session(settings: Any, context: Context, connection: Connection, capture: s
         namespace=context.namespace,
         server=server,
         ca_digest=context.ca_digest,
-        api=Api(pool, server, headers, connection.timeout),
-        ssl_context=tls,
+        api=Api(pool, server, {"User-Agent": agent, "Accept": "application/json"}, wanted.connection.timeout, held),
+        login=held,
         server_hostname=str(settings.tls_server_name or ""),
-        authorization=authorization,
         proxy=proxy,
         user_agent=agent,
-        timeout=connection.timeout,
-        connection=connection,
+        timeout=wanted.connection.timeout,
+        connection=wanted.connection,
     )
 
 
 def _reason(error: Exception) -> str:
     return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error).partition(" (_ssl")[0]
-
-
-def _tls(settings: Any) -> ssl.SSLContext:
-    """The pool's TLS settings again, for the exec stream."""
-    context = ssl.create_default_context(cafile=settings.ssl_ca_cert or None)
-    # Many clusters' own CAs lack the key usage extension that Python 3.13 asks for by default; Go does not ask.
-    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", ssl.VerifyFlags(0))
-    if settings.cert_file:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
-    if not settings.verify_ssl:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

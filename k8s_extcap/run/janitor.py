@@ -21,7 +21,7 @@ from k8s_extcap.kube.connect import Session
 from k8s_extcap.methods.helper import MANAGED
 from k8s_extcap.model.errors import ExtcapError, RefusedError
 from k8s_extcap.model.objects import Workload, WorkloadList
-from k8s_extcap.run import journal, owner, reaper
+from k8s_extcap.run import journal, keys, owner, reaper
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ def _dead(path: str) -> bool:
 
 def sweep_journals() -> Result:
     """Undoes every journal of a dead capture."""
+    keys.sweep()
     result = Result([], [])
     for path in stale():
         lock = reaper.hold(path)
@@ -135,8 +136,9 @@ def _epoch(timestamp: str) -> float:
 
 def start() -> bool:
     """Sweeps the journals in a process of its own, if there are any of dead captures. For the hot paths: costs a look
-    at a folder that is nearly always empty.
+    at two folders that are nearly always empty.
     """
+    keys.sweep()
     if not stale():
         return False
     try:

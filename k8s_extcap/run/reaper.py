@@ -122,10 +122,11 @@ def hold(path: str) -> int:
 def clean(path: str, *, patience: float = PATIENCE) -> list[str]:
     """Undoes a dead capture's journal and removes it; what is left is named, and the journal stays."""
     from k8s_extcap.model.errors import ExtcapError
-    from k8s_extcap.run import journal, undoing
+    from k8s_extcap.run import journal, keys, undoing
     from k8s_extcap.run.session import open_session
 
     found = journal.read(path)
+    keys.forget(found.owner)
     open_entries = [e for e in found.entries if not e.done]
     if not open_entries:
         Path(path).unlink(missing_ok=True)

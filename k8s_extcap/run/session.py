@@ -6,6 +6,7 @@ from k8s_extcap.edge import folders
 from k8s_extcap.kube import connect
 from k8s_extcap.model.errors import ConfigError
 from k8s_extcap.model.request import Connection
+from k8s_extcap.run import keys
 
 
 def open_session(connection: Connection, *, interactive: bool = True, capture: str = "") -> connect.Session:
@@ -18,4 +19,4 @@ def open_session(connection: Connection, *, interactive: bool = True, capture: s
             f"The folder {cache} cannot be made ({error.strerror}). Make it writable, or set K8S_EXTCAP_HOME to a "
             "folder that is."
         ) from error
-    return connect.connect(connection, cache=cache, interactive=interactive, capture=capture)
+    return connect.connect(connection, cache=cache, keys=keys.own, interactive=interactive, capture=capture)
