@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from k8s_extcap.model.errors import ExtcapError, RemoteError, UsageError, clip
 from k8s_extcap.model.request import CaptureRequest
+from k8s_extcap.wire.pcap import MOST
 from k8s_extcap.wireshark.request import FILTER_LIMIT
 
 BLOCK_MS = 10  # our build's block timer
@@ -47,7 +48,8 @@ def line(request: CaptureRequest, program: str, *, mode: str, nic: str, buffer_k
         words += ["-q", "-t", "-l", "--print", "-U"]
     else:
         words += ["-U", "--immediate-mode"]
-    words += ["-n", "-i", nic, "-s", str(request.snaplen), "-B", str(request.buffer_kib or buffer_kib)]
+    snaplen = min(request.snaplen or MOST, MOST)  # 0, "all of it", may be more than a host takes
+    words += ["-n", "-i", nic, "-s", str(snaplen), "-B", str(request.buffer_kib or buffer_kib)]
     words += [] if request.promiscuous else ["-p"]
     words += ["-Z", "root"] if drop_to_root and mode != "ours" else []
     words += ["-w", "/dev/fd/3" if mode == "print" else "-"]

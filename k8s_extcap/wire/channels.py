@@ -84,7 +84,7 @@ def parse_exit(data: bytes) -> Exit:
     """The Status on channel 3. It has no `kind`; the exit code stands among the causes, as text."""
     try:
         status = msgspec.json.decode(data, type=Status)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last: a thousand brackets
         return Exit(None, "Unreadable", data[:200].decode(errors="replace"))
     if status.status == "Success":
         return Exit(0)

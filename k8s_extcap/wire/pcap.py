@@ -56,8 +56,8 @@ class Header:
 
 
 class Reader:
-    """`push` what came, then `pull` what can be written now. `packets` and `octets` count what was pulled. `damage` says
-    what is wrong behind that: the next `pull` raises it.
+    """`push` what came, then `pull` what can be written now. `packets` and `octets` count what was pulled; `damage`
+    says what is wrong behind that, and the next `pull` raises it.
 
     `interface` is the number of its packets' interface in the file, or says it once the stream's header is known.
     """
