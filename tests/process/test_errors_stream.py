@@ -54,12 +54,14 @@ class Case(NamedTuple):
 
 
 AGAIN = "Start the capture again."
+SOON = ("--wait", "2", "--timeout", "2")
+ONCE = ("--reconnect", "0")  # else a stream that is cut goes on
 FAULTS = (
     Case("stream-cut-early", BUSY, Fault(Kind.RESET, path=EXEC, skip=1), (), "The stream is reset at once.", AGAIN),
     Case("stream-cut", BUSY, Fault(Kind.RESET, path=EXEC, skip=1, bytes=6000), (), "The stream is reset.", AGAIN),
     Case("stream-idle-cut", IDLE, Fault(Kind.IDLE_CUT, path=EXEC, skip=1, seconds=2), (),
          "A load balancer cuts a quiet stream.", AGAIN),
-    Case("stream-not-started", IDLE, Fault(Kind.NO_FIRST_BYTE, path=EXEC, skip=1), ("--wait", "2"),
+    Case("stream-not-started", IDLE, Fault(Kind.NO_FIRST_BYTE, path=EXEC, skip=1), SOON,
          "The node does not start the command.", "Try again, or another pod."),
     Case("upload-damaged", IDLE, Fault(Kind.STDIN_CUT, path=EXEC, skip=1, bytes=5000), ("--method", "upload"),
          "The upload does not arrive whole.", "Try again, or ephemeral."),
@@ -69,7 +71,7 @@ FAULTS = (
 @pytest.mark.parametrize("case", FAULTS, ids=lambda c: c.key)
 def test_a_fault_of_the_stream(case: Case, stage: Stage, own: DemoCluster) -> None:
     with own.fault(case.fault):
-        shown = stage.show(case.interface, *case.options)
+        shown = stage.show(case.interface, *ONCE, *case.options)
     check(case.key, shown, case.when, case.do, NAMES)
 
 
@@ -77,14 +79,14 @@ def test_a_fault_of_the_stream(case: Case, stage: Stage, own: DemoCluster) -> No
 def test_a_stream_that_freezes(stage: Stage, own: DemoCluster) -> None:
     """The connection stays, and nothing comes: three unanswered pings tell."""
     with own.fault(Fault(Kind.FREEZE, path=EXEC, skip=1, bytes=6000)):
-        shown = stage.show(BUSY)
+        shown = stage.show(BUSY, *ONCE)
     check("stream-frozen", shown, "The connection stays, but nothing comes any more.", "Start it again later.", NAMES)
 
 
 def test_a_stream_closed_without_a_status(stage: Stage, own: DemoCluster) -> None:
     """A container that is stopped takes its processes along; the server closes without a word about them."""
     with own.fault(Fault(Kind.NO_STATUS, path=EXEC, skip=1)):
-        shown = stage.show(IDLE, "--method", "resident", "--tcpdump", plant(own, "ends", "sleep 0.5; kill -9 $PPID"))
+        shown = stage.show(IDLE, *ONCE, "--method", "resident", "--tcpdump", plant(own, "ends", "sleep 0.5; kill -9 $PPID"))
     check("stream-closed", shown, "The stream is closed without a status.", AGAIN)
 
 
@@ -138,6 +140,12 @@ exit 1""", "The pod sends escape sequences.", "They are blanked."),
 def test_what_a_program_says(stage: Stage, own: DemoCluster, key: str, body: str, when: str, do: str) -> None:
     program = plant(own, key, body)
     check(key, stage.show(IDLE, "--method", "resident", "--tcpdump", program), when, do)
+
+
+def test_a_program_that_sends_no_header(stage: Stage, own: DemoCluster) -> None:
+    program = plant(own, "mute", "exec sleep 60")
+    shown = stage.show(IDLE, *SOON, "--method", "resident", "--tcpdump", program)
+    check("tcpdump-mute", shown, "tcpdump runs, but not even a file header comes.", "Another method.")
 
 
 def test_the_lane_shows_the_same_and_nothing_raw(own: DemoCluster, tmp_path: Path) -> None:
