@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from testbed.matrix import crowd, cycles, large, quiet
+from testbed.matrix import cycles, large, many, paused, quiet
 from testbed.matrix.results import Cell, Result
 from testbed.matrix.site import Site
 
@@ -15,6 +15,8 @@ TITLES = {
     "large": f"{large.OCTETS / 1e9:.0f} GB through one capture, TCP super-frames; the packets are judged as they come",
     "cutter": f"a quiet capture behind a cutter of connections that are idle for {quiet.IDLE:.0f} s; beside it a "
     "quiet `kubectl exec`, which it cuts",
+    "paused": f"nobody reads the capture for {paused.PAUSE} s while {paused.RATE:,} packets a second come, then it is "
+    "read on: the TCP window is shut, the kernel's ring runs over",
     "hours": f"{quiet.HOURS} quiet hours: as many signs of life and pings, {quiet.FASTER} times as fast",
     "cycles": f"{cycles.ROUNDS} starts and stops on one pod in one process, methods in turn "
     f"({', '.join(cycles.METHODS)})",
@@ -31,9 +33,11 @@ def cells(site: Site) -> Iterator[Cell]:
 
     for node, method in (("n2", "upload"), ("n1", "resident")):
         yield cell("cutter", node, method, partial(quiet.behind_a_cutter, site, node, method))
-    yield cell("ten", "", "all", partial(crowd.ten_at_once, site))
-    yield cell("users", "n2", "ephemeral, upload", partial(crowd.two_users, site, "n2"))
-    yield cell("pods", "", "", partial(crowd.ten_thousand, site))
+    yield cell("ten", "", "all", partial(many.ten_at_once, site))
+    yield cell("users", "n2", "ephemeral, upload", partial(many.two_users, site, "n2"))
+    for node, method in (("n1", "upload"), ("n2", "resident")):
+        yield cell("paused", node, method, partial(paused.paused, site, node, method))
+    yield cell("pods", "", "", partial(many.ten_thousand, site))
     yield cell("cycles", "n1", "in turn", partial(cycles.cycles, site, "n1"))
     yield cell("hours", "n2", "upload", partial(quiet.eight_hours, site, "n2", "upload"))
     yield cell("large", "n2", "upload", partial(large.large, site, "n2", "upload"))

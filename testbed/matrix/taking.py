@@ -37,6 +37,8 @@ class Taking:
         self.process = process
         self.chunks: list[Chunk] = []
         self.listening = threading.Event()
+        self.reading = threading.Event()  # cleared, the reader takes nothing: a Wireshark that is busy
+        self.reading.set()
         self._said = said
         self._keep = keep
         self._head = b""
@@ -48,6 +50,7 @@ class Taking:
         assert self.process.stdout is not None
         for chunk in self.stream():
             self.chunks.append(chunk)
+            self.reading.wait()
 
     def stream(self) -> Iterator[Chunk]:
         """What comes, live. For one reader only: this object's own, unless it was told to keep nothing."""
