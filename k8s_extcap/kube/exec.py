@@ -29,6 +29,7 @@ from k8s_extcap.wire.channels import Channels, Exit
 
 _log = logging.getLogger(__name__)
 
+FROZEN = 15.0  # seconds without any frame although pings were sent: three of them unanswered
 URL_LIMIT = 4096  # bytes of the request line: it passes proxies and stands in audit logs
 READ = 131072  # bytes of one read: what a TLS connection brings at 30 MB/s; the default of 16 KiB costs a third more
 CHUNK = 65536  # bytes of one stdin message while uploading; 32-128 KiB cost the same
@@ -56,8 +57,8 @@ class Handler(Protocol):
 class Liveness:
     """How a dead connection is noticed. Seconds, but `unacknowledged`."""
 
-    ping: float = 5.0  # half of the next but one, far below the 60 s of impatient balancers
-    frozen: float = 15.0  # without any frame although pings were sent: three of them unanswered
+    ping: float = 5.0  # far below the 60 s of impatient balancers
+    frozen: float = FROZEN
     unacknowledged: int = 10_000  # ms: bytes that nobody acknowledges so long mean that the peer is gone (Linux)
 
 

@@ -10,13 +10,39 @@ from typing import Protocol
 
 from k8s_extcap.edge.fifo import Sink
 from k8s_extcap.model.request import Limits
-from k8s_extcap.wire.pcap import Header, Reader
+from k8s_extcap.wire.pcap import Header, NotCaptureError, Reader
 
 _log = logging.getLogger(__name__)
 
 BATCH = 262144  # bytes gathered at most before they are handed on; the pipe takes four of them
 HOLD = 0.3  # seconds that a header without packets is held: a tcpdump that fails prints one first, and ends at once
 BURST = 1.0  # seconds of the rate ceiling that may come at once
+TOLD = 1.0  # seconds of a reader's standing still that the log speaks of
+
+
+class _Watch:
+    """Adds up the time between each `start` and `stop`."""
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._since: float | None = None
+        self.started = False  # ever
+
+    def start(self) -> None:
+        self.started = True
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def stop(self) -> float:
+        """How long this time; 0 where it was not running."""
+        if self._since is None:
+            return 0.0
+        took, self._since = time.monotonic() - self._since, None
+        self._sum += took
+        return took
+
+    def seconds(self) -> float:
+        return self._sum + (time.monotonic() - self._since if self._since is not None else 0.0)
 
 
 class Valve(Protocol):
@@ -59,9 +85,21 @@ class Pump:
         self._credit = float(limits.rate) * BURST
         self._stamp = time.monotonic()
         self._timer: asyncio.TimerHandle | None = None
+        self._ceiling, self._stopped = _Watch(), _Watch()
         self.valve: Valve | None = None
         self.released = False  # what stands before the packets has been written
-        self.slowed = 0.0  # seconds spent waiting for the rate ceiling
+
+    @property
+    def slowed(self) -> float:
+        """Seconds for which the rate ceiling has held the stream back. What finds no room meanwhile, tcpdump drops
+        and counts.
+        """
+        return self._ceiling.seconds()
+
+    @property
+    def stalled(self) -> float:
+        """Seconds for which the reader of the sink has."""
+        return self._stopped.seconds()
 
     def take(self, data: memoryview, *, last: bool) -> None:
         if not self._reported_full and (self.reader.push(data) >= BATCH or last):
@@ -86,6 +124,8 @@ class Pump:
             self._reported_full = True
             self._on_full()
         self._brake(len(out))
+        if self.reader.damage:
+            raise NotCaptureError(self.reader.damage)
 
     def release(self) -> None:
         """Writes what was held: this is a capture, even if no packet has come yet."""
@@ -99,6 +139,7 @@ class Pump:
 
     def _brake(self, written: int) -> None:
         if self._sink.pending:
+            self._stopped.start()
             self._pause()
         if not self._rate:
             return
@@ -106,10 +147,11 @@ class Pump:
         self._credit = min(self._rate * BURST, self._credit + (now - self._stamp) * self._rate) - written
         self._stamp = now
         if self._credit < 0 and self._timer is None:
-            wait = -self._credit / self._rate
-            self.slowed += wait
+            if not self._ceiling.started:
+                _log.warning("the rate ceiling of %d bytes a second holds the stream back", self._rate)
+            self._ceiling.start()
             self._pause()
-            self._timer = asyncio.get_running_loop().call_later(wait, self._rate_over)
+            self._timer = asyncio.get_running_loop().call_later(-self._credit / self._rate, self._rate_over)
 
     def _pause(self) -> None:
         if self.valve:
@@ -117,20 +159,26 @@ class Pump:
 
     def _rate_over(self) -> None:
         self._timer = None
+        self._ceiling.stop()
         self.resume()
 
     def resume(self) -> None:
         """The sink has room again, or the ceiling's pause is over: goes on when neither holds."""
-        if not self._sink.pending and self._timer is None and self.valve:
-            self.valve.resume()
+        if not self._sink.pending:
+            stood = self._stopped.stop()
+            if stood >= TOLD:
+                _log.info("the capture's reader stood still for %.1f s", stood)
+            if self._timer is None and self.valve:
+                self.valve.resume()
 
     def free(self) -> None:
         """The capture ends: what is left is read without a ceiling."""
         self._rate = 0
         if self._timer:
             self._timer.cancel()
-            self._timer = None
-        self.resume()
+            self._rate_over()
+        else:
+            self.resume()
 
     def close(self) -> None:
         """No timer of ours may fire any more."""
@@ -138,6 +186,8 @@ class Pump:
             if timer:
                 timer.cancel()
         self._timer = self._holding = None
+        self._ceiling.stop()
+        self._stopped.stop()
 
     def finish(self) -> None:
         """The stream is over: hands on what is whole. NotCaptureError if it never was a capture."""

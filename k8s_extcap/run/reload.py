@@ -15,7 +15,8 @@ from typing import TypeVar
 from k8s_extcap.edge import log
 from k8s_extcap.kube import connect
 from k8s_extcap.kube.api import Api
-from k8s_extcap.kube.exec import Command, run_exec
+from k8s_extcap.kube.exec import Command
+from k8s_extcap.kube.once import run_exec
 from k8s_extcap.model import ids
 from k8s_extcap.model.errors import ExtcapError, TargetError, clip
 from k8s_extcap.model.objects import NodeList, Pod, PodList, WorkloadList

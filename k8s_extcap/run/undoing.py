@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from k8s_extcap.kube.connect import Session
-from k8s_extcap.kube.exec import Command, run_exec
+from k8s_extcap.kube.exec import Command
+from k8s_extcap.kube.once import run_exec
 from k8s_extcap.methods.helper import CAPTURE_LABEL
 from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, RemoteError
 from k8s_extcap.model.objects import Workload

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from k8s_extcap.kube.exec import Command, run_exec
+from k8s_extcap.kube.exec import Command
+from k8s_extcap.kube.once import run_exec
 from k8s_extcap.model.errors import ExtcapError
 from k8s_extcap.model.request import Connection
 from k8s_extcap.run.session import open_session

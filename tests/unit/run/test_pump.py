@@ -102,7 +102,56 @@ def test_the_rate_ceiling_pauses_for_as_long_as_it_takes(fifo: Path) -> None:
         async with asyncio.timeout(5):
             while "resume" not in b.valve.calls:
                 await asyncio.sleep(0.01)
-        assert b.pump.slowed > 0.05
+        slowed = b.pump.slowed
+        assert slowed > 0.05
+        await asyncio.sleep(0.02)
+        assert b.pump.slowed == slowed
+        assert b.pump.stalled == 0
+        b.sink.close()
+        os.close(b.reader)
+
+    run(work())
+
+
+def test_the_ceiling_is_told_once(fifo: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        b = await bench(fifo, Limits(rate=100_000))
+        b.take(HEADER)
+        for _ in range(3):
+            b.take(RECORD * 105)
+            b.read()
+            async with asyncio.timeout(5):
+                while b.valve.calls[-1] != "resume":
+                    await asyncio.sleep(0.01)
+        b.pump.close()
+        b.sink.close()
+        os.close(b.reader)
+
+    run(work())
+    assert [r.getMessage() for r in caplog.records if "ceiling" in r.getMessage()] == [
+        "the rate ceiling of 100000 bytes a second holds the stream back"
+    ]
+
+
+def test_a_reader_that_stands_still_is_timed_and_what_waits_is_bounded(fifo: Path) -> None:
+    async def work() -> None:
+        b = await bench(fifo, Limits(rate=0))
+        b.take(HEADER)
+        while "pause" not in b.valve.calls:  # as an exec stream would bring it
+            b.take(RECORD * 100)
+        waiting = b.sink.pending
+        assert 0 < waiting <= 100 * len(RECORD)
+        await asyncio.sleep(0.2)
+        assert (b.sink.pending, b.valve.calls) == (waiting, ["pause"])
+        assert b.pump.stalled >= 0.2
+        assert b.pump.slowed == 0
+        while b.sink.pending:
+            b.read()
+            await asyncio.sleep(0)
+        stalled = b.pump.stalled
+        b.take(RECORD)
+        assert b.valve.calls == ["pause", "resume"]
+        assert b.pump.stalled == stalled
         b.sink.close()
         os.close(b.reader)
 
