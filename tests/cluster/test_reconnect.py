@@ -1,0 +1,116 @@
+"""A container that is restarted in place is picked up again, on the real cluster: in one file, with the gap in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testbed.cluster.handle import Cluster, PodInfo
+from testbed.far import FarSide, until
+from testbed.truth.whole import ends_whole
+
+pytestmark = [pytest.mark.cluster, pytest.mark.tshark]
+
+FLOWING = 2000  # bytes: more than the headers of a file, some packets
+
+
+@pytest.fixture
+def pod(cluster: Cluster, namespace: str, request: pytest.FixtureRequest) -> PodInfo:
+    """One that talks to itself and ends when it is asked to. A pod of its own: the kubelet waits longer each time."""
+    body = f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: again, namespace: {namespace}}}
+spec:
+  nodeSelector: {{kubernetes.io/hostname: {request.param}}}
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: app
+    image: {cluster.image("tcpdump")}
+    command: [/bin/traffic, "10.96.0.81", "80", "20"]
+"""
+    cluster.kubectl("apply", "-f", "-", stdin=body)
+    return cluster.wait_ready("again", namespace)
+
+
+class Capture:
+    def __init__(self, cluster: Cluster, home: Path, pod: PodInfo, *options: str) -> None:
+        self.file = home / "out.pcapng"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "k8s_extcap", "capture", f"{pod.namespace}/{pod.name}", *options, "-w", self.file],
+            env={**os.environ, "K8S_EXTCAP_HOME": str(home), "KUBECONFIG": str(cluster.kubeconfig)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def grows(self, more: int = FLOWING) -> bool:
+        before = self.size
+        return until(lambda: self.size > before + more or self.process.poll() is not None, 60) and self.running
+
+    @property
+    def size(self) -> int:
+        return self.file.stat().st_size if self.file.exists() else 0
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def end(self) -> str:
+        self.process.send_signal(signal.SIGINT)
+        _, said = self.process.communicate(timeout=30)
+        assert self.process.returncode == 0, said
+        return said
+
+
+def restarts(cluster: Cluster, pod: PodInfo) -> int:
+    status = cluster.get("pod", pod.name, "-n", pod.namespace)["status"]["containerStatuses"][0]
+    return int(status["restartCount"]) if "running" in status["state"] else -1
+
+
+@pytest.mark.parametrize(
+    ("pod", "method", "gaps"),
+    [("n1", "resident", 1), ("n2", "upload", 1), ("n2", "ephemeral", 0)],
+    indirect=["pod"],
+    ids=["resident-n1", "upload-n2", "ephemeral-n2"],
+)
+def test_a_container_that_restarts_is_picked_up_again(
+    cluster: Cluster, tmp_path: Path, pod: PodInfo, method: str, gaps: int
+) -> None:
+    """An ephemeral container lives on beside one that restarts, and so does the pod's network: nothing is missed."""
+    capture = Capture(cluster, tmp_path, pod, "--method", method)
+    try:
+        assert capture.grows()
+        cluster.kubectl("exec", "-n", pod.namespace, pod.name, "-c", "app", "--", "kill", "1", check=False)
+        assert until(lambda: restarts(cluster, pod) == 1, 60)
+        assert capture.grows()
+        said = capture.end()
+    finally:
+        capture.process.kill()
+    assert said.count("Nothing was captured from") == gaps, said
+    assert ends_whole(capture.file)
+    names = subprocess.run(
+        ["tshark", "-r", str(capture.file), "-T", "fields", "-e", "frame.interface_name"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split("\n")  # fmt: skip
+    assert set(filter(None, names)) == {f"{pod.namespace}/again eth0"}
+    assert FarSide(cluster, pod).gone(2)
+
+
+@pytest.mark.parametrize("pod", ["n1"], indirect=True)
+def test_a_pod_that_is_deleted_ends_it_with_a_sentence(cluster: Cluster, tmp_path: Path, pod: PodInfo) -> None:
+    capture = Capture(cluster, tmp_path, pod, "--method", "resident")
+    try:
+        assert capture.grows()
+        cluster.kubectl("delete", "pod", pod.name, "-n", pod.namespace, "--wait=false")
+        _, said = capture.process.communicate(timeout=60)
+    finally:
+        capture.process.kill()
+    assert capture.process.returncode == 7, said
+    last = said.splitlines()[-1]
+    assert f"od {pod.namespace}/again" in last
+    assert ends_whole(capture.file)
