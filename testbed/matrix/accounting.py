@@ -94,12 +94,12 @@ def _verdict(ours: _Run, stock: _Run | None) -> tuple[Verdict, str]:
 def _ours(place: Stage, home: Path, load: Load, method: str) -> _Run:
     words = [sys.executable, "-m", "k8s_extcap", "capture", place.target, "--method", method, *product.HELPER]
     words += ["-f", f"{load.protocol} port {PORT}", "--limit-rate", "none", "--log-level", "info", "-w", "-"]
-    env = product.environment(home, place.site.cluster.kubeconfig)
+    env = product.environment(home, place.cluster.kubeconfig)
     return _run(place, load, words, home, env, stock=False)
 
 
 def _stock(place: Stage, home: Path, load: Load) -> _Run:
-    cluster = place.site.cluster
+    cluster = place.cluster
     namespace, _, pod = place.target.partition("/")
     words = [str(cluster.kubectl_path), "--kubeconfig", str(cluster.kubeconfig), "exec", "-n", namespace, pod, "--"]
     words += ["tcpdump", "-i", "eth0", "-Z", "root", "-U", "-w", "-", f"{load.protocol} port {PORT}"]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from testbed.cluster.handle import PodInfo
+from testbed.cluster.handle import Cluster, PodInfo
 from testbed.far import FarSide, processes
 from testbed.matrix.pods import IDLE, NODES
 from testbed.matrix.results import ROOT
@@ -126,7 +126,7 @@ def taking(
 class Stage(NamedTuple):
     """A silent pod that numbered packets leave from, and the one on the other node that they go to."""
 
-    site: Site
+    cluster: Cluster
     node: str
     pod: PodInfo
     far: FarSide
@@ -174,11 +174,14 @@ def _nft(inside: Sequence[str], *words: str) -> str:
     return subprocess.run([*inside, "nft", *words], capture_output=True, text=True, check=True).stdout
 
 
+def between(cluster: Cluster, pod: PodInfo, other: PodInfo) -> Stage:
+    return Stage(cluster, pod.node, pod, FarSide(cluster, pod), FarSide(cluster, other), other.ip)
+
+
 def stage(site: Site, node: str) -> Stage:
-    pod = site.pod(IDLE, node)
-    other = site.pod(IDLE, next(n for n in NODES if n != node))
-    far, peer = FarSide(site.cluster, pod), FarSide(site.cluster, other)
-    return Stage(site, node, pod, far, peer, other.ip)
+    """The matrix's own silent pods."""
+    other = next(n for n in NODES if n != node)
+    return between(site.cluster, site.pod(IDLE, node), site.pod(IDLE, other))
 
 
 def interrupt_far(far: FarSide) -> None:
