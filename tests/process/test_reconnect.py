@@ -16,6 +16,7 @@ from testbed.demo.cluster import DemoCluster
 from testbed.demo.faults import Fault, Kind
 from testbed.truth.whole import ends_whole
 from testbed.wireshark.tshark import Tshark
+from tests.golden.errors.stage import Stage, sentence_of
 
 pytestmark = [pytest.mark.demo, pytest.mark.tshark]
 
@@ -86,6 +87,21 @@ def test_it_goes_on_in_the_same_file_and_the_gap_stands_in_it(
     assert ends_whole(file)
     assert done.said.count("Nothing was captured") == 1
     assert "Trying again for 300 s" in done.said
+
+
+def test_a_live_tshark_shows_the_gap(own: DemoCluster, tshark: Tshark) -> None:
+    """Through dumpcap, which copies the blocks: all three versions."""
+    stage = Stage(tshark)
+    stage.config(own.kubeconfig)
+    stage.install()
+    with own.fault(CUT):
+        done = tshark.run(
+            "-i", "k8s-deploy-shop.web", "-c", "150", "-T", "fields", "-e", "frame.number", "-e", "frame.comment"
+        )
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert len(rows) == 150
+    assert [comment.startswith("Nothing was captured from ") for _, comment in rows if comment] == [True]
+    assert sentence_of(done.stderr).startswith("Nothing was captured from ")
 
 
 def test_in_a_pcap_file_too(own: DemoCluster, tshark_native: Tshark, tmp_path: Path) -> None:
