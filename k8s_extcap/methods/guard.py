@@ -21,6 +21,8 @@ TICKS = 20  # silent seconds until the guard ends the capture: three beats may b
 
 # Each comment line and the indentation are removed before it is sent: a request line has 4,096 bytes for all.
 _TEXT = r"""
+# The system's own tools first: a folder of the image's PATH may be the application's to write.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}
 ticks=$1 count=$2
 shift 2
 one= two=
@@ -28,13 +30,17 @@ clean() { rm -f "$one" "$two"; }
 trap clean EXIT
 trap 'exit 129' HUP INT TERM PIPE
 # Exactly SIZE bytes: version 4 of the protocol has no end-of-file, and head reads ahead.
+# The file must be new (-C): the name has been seen by all who see our arguments, and a link of that name may wait.
+umask 077
+set -C
 while [ "$count" -gt 0 ]; do
-  count=$((count-1)) two=$one one=$1
+  count=$((count-1))
   echo "k8s-extcap: need $1" >&2
-  (umask 077; dd bs="$2" count=1 iflag=fullblock of="$1") 2>/dev/null &&
+  [ ! -e "$1" ] && { two=$one one=$1; dd bs="$2" count=1 iflag=fullblock; } 2>/dev/null >"$1" &&
   [ "$(sha256sum <"$1")" = "$3  -" ] && chmod 700 "$1" || { echo "k8s-extcap: bad $1" >&2; exit 96; }
   shift 3
 done
+set +C
 @TAIL@
 age=0 silent=0 due=0 pid=
 finish() { [ $due = 0 ] || return 0; due=$((silent+$1)); kill -INT $pid 2>/dev/null; }

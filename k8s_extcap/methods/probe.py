@@ -4,6 +4,7 @@ The text is for dash, bash and busybox ash. It uses what the shell itself has, p
 whatever is missing leaves a line out. It is read by `sh -s` from standard input, so that the request line of the exec
 stays short (`command`, `script`). To learn where a file can be written *and run* it writes an empty file, runs it and
 removes it: an image's `test -w` says yes to root on a read-only file system (busybox), and a mount may be noexec.
+Root does so only where nobody else can put another file in its place; a folder that was asked for is taken as it is.
 
 What comes back is untrusted: anyone in the pod may have written it. Every value has a shape and a bound.
 """
@@ -25,8 +26,9 @@ _PATH = re.compile(r"/[\x21-\x7e]{0,200}")
 _NIC = re.compile(r"[\x21-\x2e\x30-\x7e]{1,15}")  # IFNAMSIZ - 1, no slash, no blank (linux/if.h, dev_valid_name)
 _VERSION = re.compile(r"tcpdump version (\d{1,4}(?:\.\d{1,4}){0,3})")
 
+# The system's own tools first: a folder of the image's PATH may be the application's to write.
 _HEAD = r"""umask 077
-PATH=${PATH:-/bin}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin
+PATH=/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}:/usr/local/sbin
 say() { printf '%s=%s\n' "$1" "$2"; }
 line() { [ -r "$2" ] && read -r l <"$2" && say "$1" "$l"; }
 """
@@ -44,7 +46,7 @@ done </proc/net/route
 """
 
 _BODY = r"""[ ! -r /proc/self/status ] || while read -r k a b x; do
-  case $k in (Uid:) say uid "$b";; (CapEff:) say cap_eff "$a";; (NoNewPrivs:) say no_new_privs "$a";; esac
+  case $k in (Uid:) u=$b; say uid "$b";; (CapEff:) say cap_eff "$a";; (NoNewPrivs:) say no_new_privs "$a";; esac
 done </proc/self/status
 if m=$(uname -m); then say machine "$m"; else line machine /proc/sys/kernel/arch; fi
 for x in dd sha256sum chmod rm mv sleep nsenter; do command -v $x >/dev/null && say tool $x; done
@@ -77,10 +79,15 @@ done
 seen=: f=
 trap 'rm -f "$f"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
+safe() {
+  set -- $(ls -ldn "$1/")
+  case $1 in (d????-??-*|d????????[tT]*) [ "$3" = 0 ];; (*) false;; esac
+}
 place() {
   case $seen in (*:"$1":*) return;; esac
   [ ${#seen} -lt 900 ] && [ -d "$1" ] || return
   seen=$seen$1:
+  [ "$u" != 0 ] || safe "$1" || return
   f=${1%/}/.k8s-extcap-probe-$$
   ( set -C; : >"$f" ) || { f=; return; }
   chmod 700 "$f" && "$f" </dev/null >/dev/null; r=$?
@@ -94,7 +101,7 @@ place() {
   say place "${type:-?} ${free:-?} $1"
 }
 if ! command -v rm >/dev/null || ! command -v chmod >/dev/null; then :
-elif [ -n "$1" ]; then place "$1"
+elif [ -n "$1" ]; then u=; place "$1"
 else
   place /tmp; place /var/tmp
   [ ! -r /proc/mounts ] || while read -r x m s o x; do

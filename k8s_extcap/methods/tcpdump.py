@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import quote_plus
 
 from k8s_extcap.model.errors import ExtcapError, RemoteError, UsageError, clip
 from k8s_extcap.model.request import CaptureRequest
@@ -19,7 +20,7 @@ from k8s_extcap.wireshark.request import FILTER_LIMIT
 
 BLOCK_MS = 10  # our build's block timer
 RING_KIB = 16384  # at 20,000 packets/s through exec the default of 2 MiB lost 5 % on a busy machine
-INLINE_FILTER = 1000  # bytes that certainly fit the request line beside the guard; longer ones go through stdin
+INLINE_FILTER = 800  # bytes in a URL that certainly fit the request line beside the guard; longer ones go through stdin
 
 # Seconds to wait before INT so that nothing is missing: one block timer and a little. Ours drains its ring itself.
 SETTLE = {"ours": 0.0, "print": 0.12, "plain": 0.03}
@@ -56,7 +57,8 @@ def line(request: CaptureRequest, program: str, *, mode: str, nic: str, buffer_k
     size = len(request.filter.encode())
     if size > FILTER_LIMIT:
         raise UsageError(f"The capture filter has {size} bytes; {FILTER_LIMIT} are the most. Shorten it.")
-    tail = " ".join(request.filter.split()) if size > INLINE_FILTER else ""  # one line of stdin
+    long = len(quote_plus(request.filter)) > INLINE_FILTER
+    tail = " ".join(request.filter.split()) if long else ""  # one line of stdin
     words += ["--"]
     words += [] if tail or not request.filter else [request.filter]
     if mode == "print":

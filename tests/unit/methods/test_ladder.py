@@ -221,10 +221,11 @@ def test_one_of_ours_that_runs_is_used_again() -> None:
     assert plan.leaves == "nothing"
 
 
-def test_a_request_line_stays_below_four_kilobytes() -> None:
+@pytest.mark.parametrize("text", ["tcp port 80 and " * 49 + "tcp", "é" * 133, "'" * 400, "tcp or " * 900 + "tcp"])
+def test_a_request_line_stays_below_four_kilobytes(text: str) -> None:
     from urllib.parse import urlencode
 
-    asked = request(filter="tcp port 80 and " * 60 + "tcp", helper=HELPER)
+    asked = request(filter=text, helper=HELPER)
     for method in ("upload", "ephemeral", "nsenter"):
         plan = ladder.plan(replace(asked, method=method), target(), facts(), "0" * 10)
         assert len(urlencode([("command", w) for w in plan.execs[0].command])) < 3900, method

@@ -59,6 +59,27 @@ def test_it_leaves_no_file(shell: list[str], tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("mode", "owner", "place"), [(0o777, 0, False), (0o1777, 0, True), (0o755, 0, True), (0o775, 0, False),
+                                 (0o1777, 7, False), (0o700, 7, False)],
+)  # fmt: skip
+def test_root_uploads_only_where_nobody_else_can_exchange_a_file(
+    shell: list[str], tmp_path: Path, mode: int, owner: int, place: bool
+) -> None:
+    if os.geteuid():
+        pytest.skip("it is about root")
+    folder = tmp_path / "here"
+    folder.mkdir()
+    folder.chmod(mode)
+    os.chown(folder, owner, owner)
+    script = probe.script().replace(b"place /tmp; place /var/tmp\n", b'place "$HERE"\n')
+    argv = [*shell, *probe.command()[1:]]
+    env = {"PATH": os.environ["PATH"], "HERE": str(folder)}
+    done = subprocess.run(argv, input=script, capture_output=True, timeout=30, check=True, env=env)
+    assert (str(folder) in [p.path for p in probe.parse("c", done.stdout.decode()).places]) is place
+    assert [p.path for p in probe.parse("c", run(shell, str(folder))).places] == [str(folder)]  # asked for
+
+
 def test_a_folder_that_is_not_there_is_no_place(shell: list[str], tmp_path: Path) -> None:
     assert probe.parse("c", run(shell, str(tmp_path / "none"))).places == ()
 
@@ -109,7 +130,7 @@ def test_an_image_without_tools_still_answers(shell: list[str], tmp_path: Path) 
     absolute = subprocess.run(["which", shell[0]], capture_output=True, text=True, check=True).stdout.strip()
     text = subprocess.run(
         ["env", "-i", "PATH=" + str(tmp_path), absolute, *shell[1:], "-s", "--", "", ""],
-        input=probe.script().replace(b":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin", b""),
+        input=probe.script().replace(b"/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}:/usr/local/sbin", b"$PATH"),
         capture_output=True,
         check=True,
     ).stdout.decode()
