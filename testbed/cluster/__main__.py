@@ -1,4 +1,4 @@
-"""python -m testbed.cluster up|down|status|wipe|versions"""
+"""python -m testbed.cluster up|down|status|restart|wipe|versions"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Sequence
 
-from testbed.cluster import state
+from testbed.cluster import daemons, state
 from testbed.cluster.bed import CURRENT, MOST_BEDS, VERSIONS, Bed, default_bed
 from testbed.cluster.down import down, wipe
 from testbed.cluster.errors import BedError
@@ -47,6 +47,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     start.add_argument("--bare", action="store_true", help="without the catalogue of pods")
     commands.add_parser("down", help="end it; leaves no process, mount, link, namespace, control group or rule")
     commands.add_parser("status", help="nodes, daemons and pods; exit status 1 where it is not up and healthy")
+    again = commands.add_parser("restart", help="kill these daemons and start them anew; disturbs whoever uses the bed")
+    again.add_argument("daemons", nargs="+", choices=tuple(daemons.PROGRAMS))
     commands.add_parser("wipe", help="down, and forget keys, kubeconfigs and logs; built programs stay")
     commands.add_parser("versions", help="Kubernetes releases that are known to work, and which are built")
     return parser.parse_args(argv)
@@ -67,6 +69,8 @@ def run(options: argparse.Namespace) -> int:
             print(f"bed {bed.number} is down and forgotten")
         case "status":
             return 0 if status(bed) else 1
+        case "restart":
+            daemons.restart(bed, options.daemons)
         case "versions":
             versions(bed)
     return 0
