@@ -204,7 +204,7 @@ def _dear(api: Api, request: CaptureRequest, target: Target, facts: Facts) -> Fa
         tried |= _try_ephemeral(api, request, target, facts)
     if request.method == "copy" and not target.is_node:
         return originals.add(
-            api, request, target, replace(facts, may={**answers, **may(api, target.namespace, copy.NEEDS)})
+            api, request, target, replace(facts, may={**answers, **may(api, target.namespace, copy.needs(request))})
         )
     place = nsenter.namespace(request, target)
     pods = next((n for n in needs if n.startswith("create pods") and "/" not in n), "")

@@ -12,17 +12,29 @@ from dataclasses import replace
 from typing import Any
 
 from k8s_extcap.methods import admission, beside, guard, nics, programs, rights, tcpdump
-from k8s_extcap.methods.helper import ANNOTATIONS, CAPTURE_LABEL, LAST, labels
+from k8s_extcap.methods.helper import ANNOTATIONS, LAST, labels
 from k8s_extcap.model.objects import Pod
 from k8s_extcap.model.plan import Binary, ExecSpec, Facts, Plan, Step, Target, Verdict
 from k8s_extcap.model.request import CaptureRequest, MethodName
 
 NAME: MethodName = "copy"
-NEEDS = (*rights.EXEC, "get pods", "create pods", "delete pods")
+_NEEDS = (*rights.EXEC, "get pods", "create pods", "delete pods")
+# With labels of a Service: who else selects them. A Deployment does so by its ReplicaSet.
+_SELECTING = (
+    "list services",
+    "list replicationcontrollers",
+    *(f"list {kind}.apps" for kind in ("replicasets", "statefulsets", "daemonsets")),
+    "list jobs.batch",
+)
 CONTAINER = "k8s-extcap"
 _ADOPTING = ("StatefulSet", "DaemonSet", "Job")
 _DROPPED = ("nodeName", "ephemeralContainers", "nodeSelector", "schedulingGates")
 _PROBES = ("livenessProbe", "startupProbe")  # a copy that is looked at must not be restarted meanwhile
+
+
+def needs(request: CaptureRequest) -> tuple[str, ...]:
+    """All rights that are asked about."""
+    return (*_NEEDS, *(_SELECTING if request.service_labels else ()))
 
 
 def _unfit(pod: Pod, raw: dict[str, Any]) -> str:
@@ -94,7 +106,7 @@ def assess(request: CaptureRequest, target: Target, facts: Facts) -> Verdict:
     why = _unfit(target.pod, facts.raw)
     if why:
         return Verdict(NAME, False, why)
-    lacking = rights.missing(facts, NEEDS)
+    lacking = rights.missing(facts, needs(request))
     if lacking:
         return Verdict(NAME, False, rights.spoken(lacking), rights.rule(lacking))
     if not facts.raw:
@@ -124,14 +136,7 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict
     what = f"pod {target.namespace}/{name}, a copy of {target.name}"
     steps = (
         Step("create", pods, what, name=name, body=made, undo=True),
-        Step(
-            "wait",
-            pods,
-            f"{what} runs",
-            container=CONTAINER,
-            selector=f"{CAPTURE_LABEL}={capture}",
-            timeout=request.connection.wait,
-        ),
+        Step("wait", f"{pods}/{name}", f"{what} runs", container=CONTAINER, timeout=request.connection.wait),
     )
     file = programs.upload(binary, "/", capture)
     choice = nics.choose(request, (), host_network=False)

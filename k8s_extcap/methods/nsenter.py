@@ -11,6 +11,8 @@ from k8s_extcap.model.plan import Binary, ExecSpec, Facts, Plan, Step, Target, V
 from k8s_extcap.model.request import CaptureRequest, MethodName
 
 NAME: MethodName = "nsenter"
+_JOBS = ("create jobs.batch", "delete jobs.batch")
+_PODS = ("create pods", "delete pods")  # where Jobs may not be made: nobody deletes a bare pod but us
 ASK_IMAGE = "an image with sh, dd and sha256sum in the option Helper image (--helper-image), which runs on the node"
 
 
@@ -19,31 +21,27 @@ def namespace(request: CaptureRequest, target: Target) -> str:
 
 
 def needs(request: CaptureRequest, target: Target) -> tuple[str, ...]:
-    """All rights that are asked about; of `create jobs` and `create pods` one is enough."""
+    """All rights that are asked about; those to create and delete are needed for either Jobs or pods."""
     place = namespace(request, target)
     at = "" if place == target.namespace else f"@{place}"
-    return tuple(
-        f"{need}{at}"
-        for need in (*rights.EXEC, "get pods", "list pods", "create jobs.batch", "delete jobs.batch", "create pods")
-    )
+    return tuple(f"{need}{at}" for need in (*rights.EXEC, "list pods", *_JOBS, *_PODS))
 
 
 def _as_pod(request: CaptureRequest, target: Target, facts: Facts) -> bool:
     """A bare pod: only where Jobs may certainly not be created, or could not be deleted again."""
-    wanted = needs(request, target)
-    return any(facts.may.get(need) is False for need in wanted if "jobs.batch" in need)
+    return bool(rights.missing(facts, _of(needs(request, target), _JOBS)))
+
+
+def _of(wanted: tuple[str, ...], these: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(need for need in wanted if need.partition("@")[0] in these)
 
 
 def _lacking(request: CaptureRequest, target: Target, facts: Facts) -> tuple[str, ...]:
     wanted = needs(request, target)
-    plain = tuple(
-        n for n in wanted if "jobs.batch" not in n and not n.startswith("create pods@") and n != "create pods"
-    )
-    lacking = rights.missing(facts, plain)
-    if _as_pod(request, target, facts) and rights.missing(facts, tuple(n for n in wanted if n not in plain)):
-        pods = rights.missing(facts, tuple(n for n in wanted if n.startswith("create pods") and "/" not in n))
-        if pods:
-            lacking += rights.missing(facts, tuple(n for n in wanted if "jobs.batch" in n))
+    jobs, pods = _of(wanted, _JOBS), _of(wanted, _PODS)
+    lacking = rights.missing(facts, tuple(need for need in wanted if need not in (*jobs, *pods)))
+    if rights.missing(facts, pods):
+        lacking += rights.missing(facts, jobs)
     return lacking
 
 

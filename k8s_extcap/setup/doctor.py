@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from k8s_extcap.edge import known, log
+from k8s_extcap.edge import consent, known, log
 from k8s_extcap.kube import connect
 from k8s_extcap.model.errors import ExtcapError, RefusedError
+from k8s_extcap.model.plan import Tri
 from k8s_extcap.model.request import Connection
 from k8s_extcap.payload import binaries
-from k8s_extcap.setup import install, places
+from k8s_extcap.run.allowing import confirmed
+from k8s_extcap.setup import install, places, roles
 from k8s_extcap.version import VERSION
 
 State = Literal["good", "note", "bad"]
@@ -32,14 +34,15 @@ class Finding:
     yaml: str = ""
 
 
-# What each way to capture needs, from the smallest footprint to the largest: verb, resource[.group], subresource.
-Need = tuple[str, str, str]
-NEEDS: dict[str, tuple[Need, ...]] = {
-    "look at pods": (("list", "pods", ""), ("get", "pods", "")),
-    "capture (resident, upload)": (("get", "pods", "exec"), ("create", "pods", "exec")),
-    "capture (ephemeral)": (("patch", "pods", "ephemeralcontainers"),),
-    "capture (nsenter)": (("create", "jobs.batch", ""), ("delete", "jobs.batch", "")),
-    "capture (copy)": (("create", "pods", ""), ("delete", "pods", "")),
+# What each way to capture needs beyond the one before, from the smallest footprint to the largest.
+_FIRST = roles.of("resident")
+NEEDS: dict[str, roles.Rights] = {
+    "look at pods": roles.of("listing"),
+    "capture (resident, upload)": _FIRST,
+    **{
+        f"capture ({method})": tuple(right for right in roles.of(method) if right not in _FIRST)
+        for method in ("ephemeral", "nsenter", "copy")
+    },
 }
 _ESSENTIAL = ("look at pods", "capture (resident, upload)")
 
@@ -53,6 +56,7 @@ def examine(connection: Connection, namespace: str = "") -> Iterator[Finding]:
     yield from _launchers()
     yield from _list_file()
     yield Finding("log", "good", log.default_file())
+    yield _may_use(connection)
     yield from _cluster(connection, namespace)
 
 
@@ -150,6 +154,18 @@ def _list_file() -> Iterator[Finding]:
             yield Finding("list", "good", rows)
 
 
+def _may_use(connection: Connection) -> Finding:
+    """What captures may leave where nobody says anything else, and who said so."""
+    try:
+        limit = consent.ceiling()
+    except ExtcapError as error:
+        return Finding("May use", "bad", error.sentence)
+    chosen = confirmed(connection.context, connection.kubeconfig)
+    said = f"up to {chosen} in this context, by 'k8s-extcap allow'" if chosen else "up to ephemeral, the default"
+    ceiling = f"; the administrator of this machine allows up to {limit} ({consent.POLICY})" if limit else ""
+    return Finding("May use", "good", said + ceiling)
+
+
 def _cluster(connection: Connection, namespace: str) -> Iterator[Finding]:
     from k8s_extcap.run.session import open_session
 
@@ -178,17 +194,19 @@ def _plugin_advice(error: ExtcapError) -> str:
 
 def permissions(session: connect.Session, namespace: str) -> Iterator[Finding]:
     """What this user may do in the namespace, by access reviews; what lacks, as a Role to ask for."""
-    lacking: dict[str, tuple[Need, ...]] = {}
+    lacking: dict[str, roles.Rights] = {}
     for purpose, needs in NEEDS.items():
-        answers = {need: session.api.may(need[0], need[1], namespace=namespace, subresource=need[2]) for need in needs}
+        answers = {need: _may(session, need, namespace) for need in needs}
         missing = tuple(need for need, allowed in answers.items() if allowed is False)
         unknown = [need for need, allowed in answers.items() if allowed is None]
         if missing:
             lacking[purpose] = missing
             state: State = "bad" if purpose in _ESSENTIAL else "note"
-            yield Finding(purpose, state, f"In namespace {namespace} you may not {', '.join(map(_spoken, missing))}.")
+            yield Finding(
+                purpose, state, f"In namespace {namespace} you may not {', '.join(n.spoken() for n in missing)}."
+            )
         elif unknown:
-            yield Finding(purpose, "note", f"Whether you may {', '.join(map(_spoken, unknown))} is not known.")
+            yield Finding(purpose, "note", f"Whether you may {', '.join(n.spoken() for n in unknown)} is not known.")
         else:
             yield Finding(purpose, "good", f"allowed in namespace {namespace}")
     if lacking:
@@ -201,30 +219,14 @@ def permissions(session: connect.Session, namespace: str) -> Iterator[Finding]:
         )
 
 
-def _spoken(need: Need) -> str:
-    verb, resource, subresource = need
-    return f"{verb} {resource.partition('.')[0]}{'/' + subresource if subresource else ''}"
+def _may(session: connect.Session, need: roles.Right, namespace: str) -> Tri:
+    resource = f"{need.resource}.{need.group}" if need.group else need.resource
+    return session.api.may(need.verb, resource, namespace=namespace, subresource=need.sub)
 
 
-def role(namespace: str, lacking: dict[str, tuple[Need, ...]]) -> str:
+def role(namespace: str, lacking: dict[str, roles.Rights]) -> str:
     """A Role with exactly these rights, each rule with what it is for."""
-    lines = [
-        "apiVersion: rbac.authorization.k8s.io/v1",
-        "kind: Role",
-        "metadata:",
-        "  name: k8s-extcap",
-        f"  namespace: {namespace}",
-        "rules:",
-    ]
+    lines = roles.head("k8s-extcap", namespace)
     for purpose, needs in lacking.items():
-        verbs: dict[tuple[str, str], list[str]] = {}
-        for verb, resource, subresource in needs:
-            plain, _, group = resource.partition(".")
-            verbs.setdefault((group, plain + ("/" + subresource if subresource else "")), []).append(verb)
-        for (group, resource), words in verbs.items():
-            lines += [
-                f'  - apiGroups: ["{group}"]  # {purpose}',
-                f"    resources: [{resource}]",
-                f"    verbs: [{', '.join(words)}]",
-            ]
+        lines += roles.rules(needs, purpose)
     return "\n".join(lines) + "\n"
