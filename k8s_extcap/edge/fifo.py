@@ -48,8 +48,8 @@ class Sink:
         self.on_drained: Callable[[], None] = lambda: None
         self._pollable = not stat.S_ISREG(os.fstat(fd).st_mode)
         self._untouched = not self._pollable
-        self._blocking = os.get_blocking(fd)
-        if self._pollable:
+        self._blocking = sys.platform != "win32" and os.get_blocking(fd)
+        if self._pollable and sys.platform != "win32":
             os.set_blocking(fd, False)
             # Nothing ever comes to read here: the event is the error that the last reader's close is (POLLERR).
             # A terminal or /dev/null as standard output may be refused by epoll; there is no reader to lose then.
@@ -155,7 +155,7 @@ class Sink:
         self._stop_writing()
         with contextlib.suppress(OSError, ValueError):
             self._loop.remove_reader(self._fd)
-        if self._blocking and self._pollable:
+        if self._blocking and self._pollable and sys.platform != "win32":
             os.set_blocking(self._fd, True)  # of a standard output it is a state that other programs share
         if self._new and self._untouched:
             with contextlib.suppress(OSError):  # it is gone, or its folder is

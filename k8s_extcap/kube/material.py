@@ -71,10 +71,12 @@ def _none() -> str:
 @contextmanager
 def readable(content: bytes, keys: Keys) -> Iterator[str]:
     """A path from which `content` can be read as long as the block lasts. OSError."""
+    handle = -1
     try:
-        handle = os.memfd_create("k8s-extcap") if sys.platform == "linux" else -1
+        if sys.platform == "linux":
+            handle = os.memfd_create("k8s-extcap")
     except (AttributeError, OSError):  # musl before 1.1.20, or a sandbox that forbids it
-        handle = -1
+        pass
     if handle < 0 or not Path(f"/proc/self/fd/{handle}").exists():  # a chroot without /proc
         if handle >= 0:
             os.close(handle)
