@@ -69,6 +69,7 @@ class CaptureRequest:
     tcpdump: str = ""  # path of tcpdump in the target's container
     print_mode: bool = True  # the 100 ms way of a resident tcpdump 4.99; off: immediate mode
     service_labels: bool = False  # copy: keep the labels that a Service selects
+    announce: bool = True  # Events on the pod, where anything is written and they may be created
     output: Literal["pcapng", "pcap"] = "pcapng"
     comment: str = ""
     metadata: tuple[str, ...] = ()  # who | where | labels, beyond namespace/pod/container

@@ -23,6 +23,7 @@ from k8s_extcap.model.plan import ExecSpec, Plan, Target
 from k8s_extcap.model.report import Counters, Report
 from k8s_extcap.model.request import CaptureRequest, MethodName
 from k8s_extcap.run import again, janitor, resolve
+from k8s_extcap.run.events import Announcer
 from k8s_extcap.run.executor import Executor
 from k8s_extcap.run.recording import Recording
 from k8s_extcap.run.session import open_session
@@ -136,11 +137,14 @@ class _Capture:
     async def _attempt(self, session: Session, plan: Plan, source: Source) -> None:
         """One method, from its first deed to its last undo."""
         executor = Executor(session, self._number)
+        announcer = Announcer(session, plan, self._number, wanted=self._request.announce)
+        announcer.began()
         try:
             specs = await executor.execute(plan, self._stop)
             await self._stream(session, plan, source, specs[0])
         finally:
             self._leftover = await executor.unwind()
+            await asyncio.to_thread(announcer.ended, self._watch.counters.sum.packets, tuple(self._leftover))
 
     async def _stream(self, session: Session, plan: Plan, source: Source, spec: ExecSpec) -> None:
         loop = asyncio.get_running_loop()

@@ -323,6 +323,14 @@ OPTIONS: tuple[Option, ...] = (
         "false",
         keep="consent",
     ),
+    Option(
+        "no-events",
+        "Method",
+        "switch",
+        "No Events",
+        "A capture that writes anything into the cluster tells of it by no Events on the pod",
+        "false",
+    ),
     # Output
     Option(
         "output",

@@ -111,6 +111,7 @@ def to_request(name: Name, values: dict[str, str], filter: str = "") -> CaptureR
         tcpdump=given.absolute("tcpdump"),
         print_mode=not given.switch("no-print"),
         service_labels=given.switch("service-labels"),
+        announce=not given.switch("no-events"),
         output=cast("Literal['pcapng', 'pcap']", given.choice("output")),
         comment=given.text("comment"),
         metadata=tuple(what for what in ("who", "where", "labels") if given.switch(f"add-{what}")),
