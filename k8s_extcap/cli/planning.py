@@ -8,7 +8,7 @@ from typing import Any
 
 from k8s_extcap.model.plan import Plan
 
-_DONE = {"create": "create", "patch": "change", "wait": "wait for", "delete": "delete"}
+_DONE = {"create": "create", "patch": "change", "wait": "wait for"}
 SHOWN = 160  # characters of a text; the guard's, which is in the source for all to read, has two thousand
 
 

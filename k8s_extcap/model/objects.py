@@ -77,6 +77,7 @@ class StateDetail(_Api, frozen=True):
     reason: str = ""
     message: str = ""
     exit_code: int | None = None
+    started_at: str = ""
 
 
 class State(_Api, frozen=True):

@@ -152,7 +152,7 @@ class Step:
     remains although everything went well.
     """
 
-    verb: Literal["create", "patch", "wait", "delete"]
+    verb: Literal["create", "patch", "wait"]
     path: str
     what: str  # for people: `helper job tools/k8s-extcap-x`
     name: str = ""

@@ -76,9 +76,6 @@ class Executor:
         api = self._session.api
         if step.verb == "create":
             return api.create(step.path, owner.stamped(step.body))
-        if step.verb == "delete":
-            api.delete(step.path)
-            return b"{}"
         for attempt in range(CONFLICTS):
             try:
                 return api.patch(step.path, step.body, step.content_type)
@@ -121,5 +118,5 @@ class Executor:
             _log.warning("undo: %s", error)
             left = [error.sentence]
         if self._reaper:
-            self._reaper.release(finished=not left)
+            await asyncio.to_thread(self._reaper.release, finished=not left)  # it waits for the reaper to leave
         return left

@@ -31,7 +31,7 @@ _KINDS = (("/apis/batch/v1", "jobs"), ("/api/v1", "pods"))
 
 
 class Result(NamedTuple):
-    """Sentences: what was removed, what could not be."""
+    """Sentences: what was removed (or would be, where it was only looked), what could not be."""
 
     removed: list[str]
     left: list[str]
@@ -61,8 +61,10 @@ def _dead(path: str) -> bool:
         return False  # removed meanwhile
 
 
-def sweep_journals() -> Result:
-    """Undoes every journal of a dead capture."""
+def sweep_journals(*, dry: bool = False) -> Result:
+    """Undoes every journal of a dead capture; with `dry` tells what that would remove."""
+    if dry:
+        return Result([what for path in stale() for what in _open(path)], [])
     keys.sweep()
     result = Result([], [])
     for path in stale():
@@ -72,7 +74,7 @@ def sweep_journals() -> Result:
         try:
             if not _dead(path):
                 continue
-            what = [str(e.undo.get("what", "")) for e in journal.read(path).entries if not e.done]
+            what = _open(path)
             left = reaper.clean(path, patience=PATIENCE)
         finally:
             os.close(lock)
@@ -82,28 +84,32 @@ def sweep_journals() -> Result:
     return result
 
 
-def sweep_objects(session: Session, namespaces: tuple[str, ...] = ()) -> Result:
+def _open(path: str) -> list[str]:
+    return [str(e.undo.get("what", "")) for e in journal.read(path).entries if not e.done]
+
+
+def sweep_objects(session: Session, namespaces: tuple[str, ...] = (), *, dry: bool = False) -> Result:
     """Deletes Jobs and pods of dead captures by their labels: in these namespaces, or everywhere if that may be
-    listed, else in the session's own.
+    listed, else in the session's own; with `dry` tells which.
     """
     result = Result([], [])
     for base, kind in _KINDS:
         for namespace in namespaces or ("",):
             try:
-                _sweep_in(session, namespace, base, kind, result)
+                _sweep_in(session, namespace, base, kind, result, dry=dry)
             except RefusedError as error:
                 if namespace:
                     result.left.append(error.sentence)
                     continue
                 try:
-                    _sweep_in(session, session.namespace, base, kind, result)
+                    _sweep_in(session, session.namespace, base, kind, result, dry=dry)
                 except RefusedError as again:
                     # Who may not list them did not make them by us: the helper's plan needs that right.
                     _log.info("not looked at: %s", again)
     return result
 
 
-def _sweep_in(session: Session, namespace: str, base: str, kind: str, result: Result) -> None:
+def _sweep_in(session: Session, namespace: str, base: str, kind: str, result: Result, *, dry: bool) -> None:
     selector = ",".join(f"{k}={v}" for k, v in MANAGED.items())
     where = f"/namespaces/{namespace}" if namespace else ""
     for item in _items(session, f"{base}{where}/{kind}", selector):
@@ -112,10 +118,11 @@ def _sweep_in(session: Session, namespace: str, base: str, kind: str, result: Re
         what = f"{kind[:-1]} {meta.namespace}/{meta.name}"
         if meta.owner_references or not owner.is_ours(made) or owner.alive(made):
             continue
-        if meta.deletion_timestamp or session.api.now() - _epoch(meta.creation_timestamp) < FRESH:
+        if meta.deletion_timestamp or session.api.now() - epoch(meta.creation_timestamp) < FRESH:
             continue
         try:
-            session.api.delete(f"{base}/namespaces/{meta.namespace}/{kind}/{meta.name}", uid=meta.uid)
+            if not dry:
+                session.api.delete(f"{base}/namespaces/{meta.namespace}/{kind}/{meta.name}", uid=meta.uid)
             result.removed.append(what)
         except ExtcapError as error:
             result.left.append(f"{what}: {error.sentence}")
@@ -126,7 +133,7 @@ def _items(session: Session, path: str, selector: str) -> Iterator[Workload]:
         yield from page.items
 
 
-def _epoch(timestamp: str) -> float:
+def epoch(timestamp: str) -> float:
     """Of the API's RFC 3339 times; 0 for what is none, which is very old."""
     try:
         return msgspec.convert(timestamp, type=datetime, strict=False).timestamp()

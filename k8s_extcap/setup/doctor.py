@@ -184,6 +184,25 @@ def _cluster(connection: Connection, namespace: str) -> Iterator[Finding]:
         return
     yield Finding("cluster", "good", f"{where} answers")
     yield from permissions(session, namespace or session.namespace)
+    yield from _captures(session, namespace)
+
+
+def _captures(session: connect.Session, namespace: str) -> Iterator[Finding]:
+    """What captures have in the cluster now, and what is still to be undone on this machine."""
+    from k8s_extcap.run import inventory
+
+    for sentence in inventory.journals():
+        yield Finding("captures", "note", f"{sentence}.")
+    try:
+        items = list(inventory.objects(session, (namespace,) if namespace else ()))
+    except ExtcapError as error:
+        yield Finding("captures", "note", error.sentence)
+        return
+    for item in items:
+        dead = item.mine and item.alive is False
+        yield Finding("captures", "note" if dead else "good", item.spoken(), "k8s-extcap cleanup" if dead else "")
+    if not items:
+        yield Finding("captures", "good", "nothing of ours is in the cluster, as far as you may look")
 
 
 def _plugin_advice(error: ExtcapError) -> str:
