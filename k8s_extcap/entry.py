@@ -141,12 +141,15 @@ def _config(call: Invocation) -> str:
     dialog = parent.read(host.command_line(), host.native).dialog
     remembered: dict[str, str] = {}
     if dialog == "gui":
+        from k8s_extcap.edge import allowed
+
         alias = name.alias
         if not alias:
             known = catalog.origin(call.interface)
             header = catalog.header() if known is None else None
             alias = known.alias if known else header.alias if header else ""
-        remembered = store.load(alias, name)
+        # Of browse the cluster is not chosen yet.
+        remembered = store.load(alias, name, allowed.shown(alias) if name.kind != "browse" else "")
     return config.config(name, call, remembered, dialog)
 
 

@@ -15,6 +15,7 @@ from k8s_extcap.cli import planning
 from k8s_extcap.cli.console import err, say, show
 from k8s_extcap.cli.flags import with_options
 from k8s_extcap.edge import consent, log
+from k8s_extcap.edge.allowed import OPTION
 from k8s_extcap.model.errors import OutputError, UsageError
 from k8s_extcap.model.plan import Plan
 from k8s_extcap.model.report import Counters, Report
@@ -49,6 +50,11 @@ def capture(
         from k8s_extcap.cli.naming import context_of
 
         values = {**values, "context": context_of(name.alias, values.get("kubeconfig", ""))}
+    if OPTION not in values:
+        from k8s_extcap.run.allowing import confirmed
+
+        allowed = confirmed(values.get("context", ""), values.get("kubeconfig", ""))
+        values = {OPTION: allowed, **values} if allowed else values
     request = consent.bounded(to_request(name, values))
     level, file = log_of(values)
     log.start(file, level)

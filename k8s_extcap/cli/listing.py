@@ -34,6 +34,7 @@ def listing(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
     """List pods (or containers, workloads, Services, namespaces, nodes) with their interface names."""
+    from k8s_extcap.cli.naming import alias_in
     from k8s_extcap.kube.connect import contexts
     from k8s_extcap.run.session import open_session
     from k8s_extcap.wireshark.target import KINDS as WORDS
@@ -46,7 +47,7 @@ def listing(
     session = open_session(Connection(kubeconfig=kubeconfig, context=context))
     alias = ""
     if context and context != contexts(kubeconfig).current:
-        alias = ids.alias_of(context)
+        alias = alias_in(context, kubeconfig)
     place = "" if every else namespace or session.namespace
     rows = sorted(_rows(session.api, wanted, place, alias), key=lambda row: tuple(row.values()))
     if as_json:

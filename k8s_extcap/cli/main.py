@@ -8,7 +8,19 @@ from collections.abc import Sequence
 
 import typer
 
-from k8s_extcap.cli import capture, cleanup, doctor, favourite, install, listing, name, options, refresh, uninstall
+from k8s_extcap.cli import (
+    allow,
+    capture,
+    cleanup,
+    doctor,
+    favourite,
+    install,
+    listing,
+    name,
+    options,
+    refresh,
+    uninstall,
+)
 from k8s_extcap.cli.console import say
 from k8s_extcap.edge import log
 from k8s_extcap.model.errors import ExtcapError
@@ -48,7 +60,8 @@ def _app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_root)
-    for module in (install, uninstall, listing, name, capture, doctor, options, refresh, favourite, cleanup):
+    every = (install, uninstall, listing, name, capture, allow, doctor, options, refresh, favourite, cleanup)
+    for module in every:
         module.register(app)
     return app
 

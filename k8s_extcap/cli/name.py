@@ -25,7 +25,9 @@ def name(
     if not found.namespace and found.kind != "node":
         raise UsageError(f"{target!r} does not say in which namespace. Write NAMESPACE/{target}, or add -n NAMESPACE.")
     if context:
-        found = ids.Name(found.kind, found.namespace, found.name, found.container, ids.alias_of(context))
+        from k8s_extcap.cli.naming import alias_in
+
+        found = ids.Name(found.kind, found.namespace, found.name, found.container, alias_in(context))
     text = ids.render(found)
     show(text)
     if "._" in text:

@@ -21,8 +21,11 @@ Wireshark's dialogs are remembered by this tool, by workload, not by Wireshark: 
 that is remembered is emptied by writing `none`; an emptied field looks to us like one that nobody touched. Method, *May
 use* and what else is consent go beyond their workload only with *everywhere*. tshark gets the table's defaults only.
 
-An administrator can lower for good what captures of a machine may use: a line `allow = "upload"` (or another method) in
-`/etc/k8s-extcap/policy.toml`.
+What captures *may use* is up to `ephemeral` where nobody says more. `k8s-extcap allow nsenter --context kind-dev` sets
+another default for one context: in Wireshark, tshark and `k8s-extcap capture`, until `k8s-extcap allow --remove`. It
+counts for the cluster that the context leads to, not for another one that bears the same name later; what is chosen for
+a capture or remembered for a workload wins over it. An administrator can lower for good what captures of a machine may
+use: a line `allow = "upload"` (or another method) in `/etc/k8s-extcap/policy.toml`. `k8s-extcap doctor` shows both.
 
 Sizes are written `500 kB`, `2 GiB`; durations `90s`, `5m`, `1h30m`. Made by `k8s-extcap options --markdown`.
 """

@@ -73,7 +73,7 @@ def stamp() -> str:
     """What the kubeconfig files look like from outside: any edit, also `kubectl config use-context`, changes it."""
     config = folders.variable("KUBECONFIG")
     separator = ";" if sys.platform == "win32" else ":"
-    paths = config.split(separator) if config else [f"{folders.variable('HOME')}/.kube/config"]
+    paths = config.split(separator) if config else [f"{folders.home()}/.kube/config"]
     seen = []
     for path in paths:
         try:

@@ -14,7 +14,7 @@ if sys.platform == "win32":
 else:
     import posix as system
 
-__all__ = ["NAME", "cache", "config", "ensure", "read", "state", "system", "variable", "write"]
+__all__ = ["NAME", "cache", "config", "ensure", "home", "read", "state", "system", "variable", "write"]
 
 NAME = "k8s-extcap"
 NOWHERE = "/nonexistent"  # Debian's word for the home of a user who has none: nothing is read, nothing can be written
@@ -26,7 +26,8 @@ def variable(name: str) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
 
 
-def _home() -> str:
+def home() -> str:
+    """The user's own folder, or what serves as one."""
     return variable("HOME") or variable("USERPROFILE") or _known_home() or _private()
 
 
@@ -66,7 +67,7 @@ def _folder(part: str, xdg: str, default: str) -> str:
     if own.startswith("/") or own[1:2] == ":":  # of Windows
         return f"{own}/{part}"
     base = variable(xdg)
-    return f"{base if base.startswith('/') else _home() + default}/{NAME}"
+    return f"{base if base.startswith('/') else home() + default}/{NAME}"
 
 
 def cache() -> str:

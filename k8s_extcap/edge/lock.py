@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def take(handle: int, *, wait: bool) -> bool:
@@ -23,3 +26,14 @@ def take(handle: int, *, wait: bool) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextmanager
+def alone(path: str) -> Iterator[None]:
+    """Waits until nobody else holds the lock file, which is made where it is missing. For deeds of a millisecond."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        take(handle, wait=True)
+        yield
+    finally:
+        os.close(handle)

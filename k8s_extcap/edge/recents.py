@@ -5,10 +5,8 @@ A line is: interface name without alias, context, time of the last capture (epoc
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 from k8s_extcap.edge import folders, lock
@@ -77,7 +75,7 @@ def _read(file: str) -> list[Used]:
 def _change(file: str, keep: Callable[[list[Used]], list[Used]], added: Name | None, context: str) -> None:
     try:
         folders.ensure(folders.state())
-        with _alone(f"{folders.state()}/{file}.lock"):
+        with lock.alone(f"{folders.state()}/{file}.lock"):
             known = keep(_read(file))
             if added is not None and not set("\t\n") & set(context):
                 known.append(Used(_bare(added), context, int(time.time())))
@@ -85,13 +83,3 @@ def _change(file: str, keep: Callable[[list[Used]], list[Used]], added: Name | N
             folders.write(f"{folders.state()}/{file}", "".join(lines).encode("utf-8", "replace"))
     except OSError as error:
         raise ConfigError(f"{folders.state()}/{file} could not be written ({error.strerror}).") from error
-
-
-@contextmanager
-def _alone(path: str) -> Iterator[None]:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        lock.take(handle, wait=True)  # held for a millisecond by anybody
-        yield
-    finally:
-        os.close(handle)

@@ -1,11 +1,12 @@
 """The options that people chose in Wireshark's dialogs, remembered by what they were chosen for.
 
 One text file, `state()/options`, 0600. Each line is one record: cluster, namespace, workload, container, time of last
-writing (epoch seconds), then `call=value`, separated by tabs. What is empty in front is general: four layers, from
-everywhere to one container, the narrower wins. A record is kept under the workload (`deploy/web`), not the pod, so a
-rollout does not lose it; which workload a pod belongs to is seen from its name here, and only among the workloads
-that have a record, whose owner reference was read when it was written. Dialog and capture ask the same function, so
-what the dialog shows is what an omitted argument means.
+writing (epoch seconds), then `call=value`, separated by tabs. What is empty in front is general: layers from everywhere
+to one container, the narrower wins; what is allowed in a context for good (`edge/allowed.py`) is a layer as well. A
+record is kept under the workload (`deploy/web`), not the pod, so a rollout does not lose it; which workload a pod
+belongs to is seen from its name here, and only among the workloads that have a record, whose owner reference was read
+when it was written. Dialog and capture ask the same function, so what the dialog shows is what an omitted argument
+means.
 
 `load` is on the hot lane and reads this one file. `cluster` is any stable word for the cluster that the caller uses
 for both, the alias of its context.
@@ -14,6 +15,7 @@ for both, the alias of its context.
 from __future__ import annotations
 
 from k8s_extcap.edge import folders
+from k8s_extcap.edge.allowed import OPTION
 from k8s_extcap.model.errors import ConfigError
 from k8s_extcap.model.ids import Name
 from k8s_extcap.wireshark.options import BY_CALL, MARKER, NONE, Option, shown
@@ -28,6 +30,7 @@ PATIENCE = 5.0  # seconds for the lock: a writer needs milliseconds, so after th
 
 Key = tuple[str, str, str, str]  # cluster, namespace, workload, container
 _SAFE = frozenset("bcdfghjklmnpqrstvwxz2456789")  # of generated names: apimachinery, util/rand
+_EVERYWHERE = ("consent", "everywhere")  # the one scope that a consent may be kept for
 _ESCAPES = (("%", "%25"), ("\t", "%09"), ("\n", "%0A"), ("\r", "%0D"))
 
 
@@ -45,23 +48,27 @@ def path() -> str:
     return folders.state() + "/options"
 
 
-def load(cluster: str, name: Name) -> dict[str, str]:
-    """What is remembered for an interface, by call. Nothing where the file cannot be read: the dialog must open."""
+def load(cluster: str, name: Name, allowed: str = "") -> dict[str, str]:
+    """What is remembered for an interface, by call. `allowed` is the method that is allowed in its context for good.
+    Nothing is remembered where the file cannot be read: the dialog must open.
+    """
     try:
         records = parse(folders.read(path(), LIMIT).decode("utf-8", "replace"))
     except ConfigError:
-        return {}
-    return _merged(records, _layers(records, cluster, name))
+        records = {}
+    layers = _layers(records, cluster, name)
+    return _merged(_allowing(records, cluster, allowed), layers)
 
 
-def resolve(cluster: str, name: Name, passed: dict[str, str], parent: str) -> dict[str, str]:
+def resolve(cluster: str, name: Name, passed: dict[str, str], parent: str, allowed: str = "") -> dict[str, str]:
     """The values of a capture: what the host passed, and under a GUI what is remembered for the rest. Of tshark only
-    what it passed: there is no dialog that would have shown the rest.
+    what it passed: there is no dialog that would have shown the rest. What is allowed in the context counts for both.
     """
-    return {**load(cluster, name), **passed} if parent == "gui" else dict(passed)
+    known = load(cluster, name, allowed) if parent == "gui" else {OPTION: allowed} if allowed else {}
+    return {**known, **passed}
 
 
-def remember(cluster: str, name: Name, owner: str, passed: dict[str, str], parent: str) -> None:
+def remember(cluster: str, name: Name, owner: str, passed: dict[str, str], parent: str, allowed: str = "") -> None:
     """Keep the values of a dialog for the next time, as widely as its *Remember for* says. `name` is what is captured
     (of a browse interface: what was chosen there), `owner` its workload by owner reference (see `owner_of`).
 
@@ -73,7 +80,12 @@ def remember(cluster: str, name: Name, owner: str, passed: dict[str, str], paren
         return
     from k8s_extcap.edge import storing
 
-    storing.change(lambda records, now: _update(records, now, cluster, name, owner, passed, scope))
+    def update(records: dict[Key, Record], now: int) -> None:
+        _update(_allowing(records, cluster, allowed), now, cluster, name, owner, passed, scope)
+        if cluster:
+            records.pop(_context(cluster), None)  # kept in a file of its own
+
+    storing.change(update)
 
 
 def owner_of(pod: Pod) -> str:
@@ -163,11 +175,23 @@ def _unescape(text: str) -> str:
     return text
 
 
+def _context(cluster: str) -> Key:
+    return (cluster, "", "", "")
+
+
+def _allowing(records: dict[Key, Record], cluster: str, allowed: str) -> dict[Key, Record]:
+    """The records, with what is allowed in the context as one of them."""
+    if allowed and cluster:
+        records[_context(cluster)] = Record(0, {OPTION: allowed})
+    return records
+
+
 def _layers(records: dict[Key, Record], cluster: str, name: Name, owner: str = "") -> list[Key]:
+    """The widest first: everywhere, the context, the namespace if there is one, the workload, the container."""
+    layers = list(dict.fromkeys((_context(""), _context(cluster))))
     if name.kind == "browse":
-        return [("", "", "", "")]
+        return layers
     workload = _workload(records, cluster, name, owner)
-    layers = [("", "", "", "")]
     if name.namespace:
         layers.append((cluster, name.namespace, "", ""))
     layers.append((cluster, name.namespace, workload, ""))
@@ -211,19 +235,22 @@ def _update(
     layers = _layers(records, cluster, name, owner)
     wanted = {**_merged(records, layers), **passed}
     last = len(layers) - 1
-    wide = {"everywhere": 0, "namespace": min(1, last) if name.namespace else last, "workload": last}[scope]
+    wide = {"everywhere": 0, "namespace": layers.index((cluster, name.namespace, "", "")) if name.namespace else last}
     for option in shown(name.kind, "gui"):
         if option.keep == "never":
             continue
-        at = wide if option.keep == "any" or (option.keep == "consent" and scope == "everywhere") else last
+        at = wide.get(scope, last) if option.keep == "any" or (option.keep, scope) == _EVERYWHERE else last
         value = _plain(option, wanted.get(option.call, option.default))
         for key in layers[at:]:
-            if key in records:
+            if key in records and (not cluster or key != _context(cluster)):
                 records[key].values.pop(option.call, None)
-        if value != _plain(option, _merged(records, layers[:at]).get(option.call, option.default)):
-            record = records.setdefault(layers[at], Record(now, {}))
-            # Emptied although a wider layer has a value: said in words, an empty value would be no value.
-            record.values[option.call] = value or NONE
-            record.stamp = now
+        # Twice where the context's own consent stands between everywhere and this target.
+        for place in dict.fromkeys((at, last)):
+            above = layers[: place if place == at else place + 1]
+            if value != _plain(option, _merged(records, above).get(option.call, option.default)):
+                record = records.setdefault(layers[place], Record(now, {}))
+                # Emptied although a wider layer has a value: said in words, an empty value would be no value.
+                record.values[option.call] = value or NONE
+                record.stamp = now
     for key in [key for key, record in records.items() if not record.values]:
         del records[key]

@@ -112,7 +112,7 @@ def _none(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> M
         reasons = " ".join(f"{v.method}: {clip(v.sentence, 70)}." for v in refused)
         return MethodError(
             f"Method {best.method} would capture {who} ({best.sentence}), but it leaves more than 'May use' allows: "
-            f"choose it with --allow {best.method}. {reasons}"
+            f"choose it with --allow {best.method}, for good with 'k8s-extcap allow {best.method}'. {reasons}"
         )
     asking = next((v for v in refused if v.ask), None) or next((v for v in verdicts if v.ask), None)
     if asking:

@@ -13,10 +13,15 @@ compares without regard to case. On the hot lane: imports nothing.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # as typing's, without importing it
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
 PREFIX = "k8s-"
 BROWSE = "k8s-browse"
 BROKEN = "k8s-broken"
 LIMIT = 200  # bytes of an interface value; Wireshark's FIFO name leaves 220 with a toolbar
+ALIAS = 4  # hexadecimal digits of an alias, and how many more each time that two contexts would share them
 DIGEST = 16  # hexadecimal digits: 64 bits, no accident among the pods of one namespace
 
 # Kind in the name -> what people call it. The order is the order of the browse dialog.
@@ -141,10 +146,26 @@ def _identity(kind: str, rest: str, alias: str) -> Name | None:
     return Name(kind, namespace, name, container, alias=alias) if dot and name and container else None
 
 
-def alias_of(context: str) -> str:
-    """A short stable alias of a context: its readable letters and four hexadecimal digits that tell twins apart."""
+def alias_of(context: str, among: Iterable[str] = ()) -> str:
+    """A short stable alias of a context: its readable letters and four hexadecimal digits that tell twins apart, more
+    where another context `among` those known has the same letters and digits.
+    """
+    letters, digits = _identified(context)
+    twins = [_identified(other)[1] for other in among if other != context and _identified(other)[0] == letters]
+    length = ALIAS
+    while any(twin[:length] == digits[:length] for twin in twins):
+        length += ALIAS
+    return f"{letters}-{digits[:length]}"
+
+
+def _identified(context: str) -> tuple[str, str]:
     import hashlib
 
     slug = "".join(c if c.isascii() and c.isalnum() else "-" for c in context.lower()).strip("-")
     slug = "-".join(part for part in slug.split("-") if part)[-24:].strip("-")
-    return f"{slug or 'context'}-{hashlib.sha256(context.encode()).hexdigest()[:4]}"
+    return slug or "context", hashlib.sha256(context.encode()).hexdigest()
+
+
+def aliased(alias: str, contexts: Sequence[str]) -> str:
+    """The one of these contexts that an alias stands for, "" where none does."""
+    return next((context for context in contexts if alias_of(context, contexts) == alias), "")

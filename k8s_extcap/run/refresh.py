@@ -54,9 +54,9 @@ def refresh(context: str = "", *, interactive: bool = False, force: bool = False
         if not mine or not (force or catalog.stale(header, stamp)):
             return status
         changed = header is None or header.stamp != stamp
-        several = _renew(status, context, interactive=interactive, force=force or changed)
+        contexts = _renew(status, context, interactive=interactive, force=force or changed)
         known.store(status)
-        render.publish(status, stamp, several=several)
+        render.publish(status, stamp, contexts)
         return status
 
 
@@ -69,14 +69,14 @@ def _alone(*, wait: bool) -> Iterator[bool]:
         os.close(handle)
 
 
-def _renew(status: Status, asked: str, *, interactive: bool, force: bool) -> bool:
-    """Brings the status up to date; whether the kubeconfig has several contexts."""
-    several = False
+def _renew(status: Status, asked: str, *, interactive: bool, force: bool) -> list[str]:
+    """Brings the status up to date; the contexts of the kubeconfig, or those it had where it cannot be read."""
+    names = list(status.clusters)
     status.checked = int(time.time())
     try:
         wanted = settings.load()
         found = _context(asked)
-        several = len(found.all) > 1
+        names = [context.name for context in found.all]
         status.error, status.failures, status.current = "", 0, found.current
         _forget(status, found)
         target = found.named(asked or found.current)
@@ -86,12 +86,14 @@ def _renew(status: Status, asked: str, *, interactive: bool, force: bool) -> boo
         status.error = error.sentence
         status.failures += 1
         _log.warning("no list: %s", error)
-        return several
-    cluster = status.clusters.setdefault(target.name, Cluster(target.name, ids.alias_of(target.name)))
+        return names
+    cluster = status.clusters.setdefault(target.name, Cluster(target.name, ""))
+    for each in status.clusters.values():
+        each.alias = ids.alias_of(each.context, names)  # a twin may have come or gone
     cluster.namespace, cluster.server, cluster.ca_digest = target.namespace, target.server, target.ca_digest
     if force or cluster.due <= time.time():
         _ask(cluster, wanted, interactive=interactive)
-    return several
+    return names
 
 
 def _context(asked: str) -> connect.Contexts:
@@ -112,7 +114,7 @@ def _forget(status: Status, found: connect.Contexts) -> None:
         if now is None:
             del status.clusters[name]
         elif (now.server, now.ca_digest, now.namespace) != (cluster.server, cluster.ca_digest, cluster.namespace):
-            status.clusters[name] = Cluster(name, ids.alias_of(name))
+            status.clusters[name] = Cluster(name, cluster.alias)
 
 
 def _ask(cluster: Cluster, wanted: settings.Settings, *, interactive: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from k8s_extcap.edge import catalog, host, known, recents
@@ -19,12 +20,12 @@ MOST = 2000  # bindings kept
 WHY_SHOWN = 110  # characters of a reason in the list
 
 
-def publish(status: Status, stamp: str, *, several: bool) -> None:
-    """Writes `list` and `origins`. OSError."""
+def publish(status: Status, stamp: str, contexts: Sequence[str]) -> None:
+    """Writes `list` and `origins`; `contexts` are all that the kubeconfig has. OSError."""
     current = status.clusters.get(status.current)
     listed: dict[str, tuple[str, Cluster]] = {}
     if current:
-        context = current.context if several else ""
+        context = current.context if len(contexts) > 1 else ""
         for row in current.rows:
             display = f"{row.display}, {context}" if context else row.display
             listed[row.interface] = (display, current)
@@ -32,7 +33,7 @@ def publish(status: Status, stamp: str, *, several: bool) -> None:
         cluster = status.clusters.get(used.context)
         if used.context == status.current:
             continue  # among the rows above, unless it is gone
-        alias = ids.alias_of(used.context)
+        alias = ids.alias_of(used.context, contexts)
         name = used.name
         value = ids.render(Name(name.kind, name.namespace, name.name, name.container, alias, name.digest))
         listed.setdefault(

@@ -43,7 +43,19 @@ def alone(tmp_path: Path) -> Shell:
     return Shell(tmp_path, str(tmp_path / "no-kubeconfig"))
 
 
-COMMANDS = ("install", "uninstall", "list", "name", "capture", "doctor", "options", "refresh", "favourite", "cleanup")
+COMMANDS = (
+    "install",
+    "uninstall",
+    "list",
+    "name",
+    "capture",
+    "allow",
+    "doctor",
+    "options",
+    "refresh",
+    "favourite",
+    "cleanup",
+)
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

@@ -19,14 +19,17 @@ CODE = "import sys; from k8s_extcap.cli.main import main; sys.exit(main())"
 pytestmark = pytest.mark.demo
 
 
-def doctor(home: Path, kubeconfig: Path, *argv: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
-    environment = {
+def environment(home: Path, kubeconfig: Path) -> dict[str, str]:
+    return {
         **os.environ, "HOME": str(home), "K8S_EXTCAP_HOME": str(home / "own"), "KUBECONFIG": str(kubeconfig),
         "PYTHONPATH": str(Path(__file__).parents[2]),
     }  # fmt: skip
+
+
+def doctor(home: Path, kubeconfig: Path, *argv: str) -> tuple[int, dict[str, list[dict[str, Any]]]]:
     done = subprocess.run(
         [sys.executable, "-c", CODE, "doctor", "--json", *argv],
-        env=environment, capture_output=True, text=True, timeout=90, check=False,
+        env=environment(home, kubeconfig), capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     found: dict[str, list[dict[str, Any]]] = {}
@@ -47,6 +50,17 @@ def test_a_user_who_may_everything(demo: DemoCluster, tmp_path: Path) -> None:
     assert states(found)["launcher"] == {"bad"}
     assert found["launcher"][0]["advice"] == "k8s-extcap install"
     assert code == 1
+
+
+def test_what_captures_may_use_is_one_line(demo: DemoCluster, tmp_path: Path) -> None:
+    _, before = doctor(tmp_path, demo.kubeconfig)
+    assert [finding["sentence"] for finding in before["May use"]] == ["up to ephemeral, the default"]
+    given = [sys.executable, "-c", CODE, "allow", "nsenter"]
+    subprocess.run(given, env=environment(tmp_path, demo.kubeconfig), check=True, capture_output=True, timeout=90)
+    _, found = doctor(tmp_path, demo.kubeconfig)
+    assert [finding["sentence"] for finding in found["May use"]] == [
+        "up to nsenter in this context, by 'k8s-extcap allow'"
+    ]
 
 
 def test_a_user_who_may_not_exec_gets_the_role_to_ask_for(demo: DemoCluster, tmp_path: Path) -> None:
