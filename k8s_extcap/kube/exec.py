@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -231,7 +232,10 @@ class ExecStream(picows.WSListener):
         """
         paused = False
         while self._transport and not self._transport.is_disconnected:
+            before = time.monotonic()
             await asyncio.sleep(self._life.ping)
+            if time.monotonic() - before > 2 * self._life.ping:
+                self._heard = time.monotonic()  # this process stood still: what came meanwhile is to be read first
             if self._paused != paused:
                 paused = self._paused
                 self._patience(0 if paused else self._life.unacknowledged)
@@ -242,7 +246,7 @@ class ExecStream(picows.WSListener):
 
     def _patience(self, milliseconds: int) -> None:
         """How long what we sent may stay unacknowledged, or unsent for want of the peer's window; 0: the system's."""
-        if self._socket is not None:
+        if self._socket is not None and sys.platform == "linux":  # elsewhere our ping alone notices it
             with contextlib.suppress(OSError):  # a proxy's socket may be of another kind
                 self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
@@ -262,8 +266,10 @@ async def open_exec(
             f"{URL_LIMIT} are passed everywhere). Shorten the capture filter."
         )
     headers = {"User-Agent": session.user_agent, "Sec-WebSocket-Protocol": ",".join(channels.OFFER)}
-    if session.authorization:
-        headers["Authorization"] = session.authorization
+    login = session.login
+    given = await asyncio.to_thread(login.current) if login.due else login.held  # a plugin may run for seconds
+    if given.authorization:
+        headers["Authorization"] = given.authorization
     stream = ExecStream(handler, life)
     # Not annotated by the library: it passes the rest on to loop.create_connection.
     extra: dict[str, Any] = {"server_hostname": session.server_hostname} if session.server_hostname else {}
@@ -271,7 +277,7 @@ async def open_exec(
         await picows.ws_connect(
             lambda: stream,
             session.server.replace("http", "ws", 1) + path,
-            ssl_context=session.ssl_context,
+            ssl_context=given.tls,
             websocket_handshake_timeout=session.timeout,
             extra_headers=headers,
             max_redirects=0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 
 from k8s_extcap.edge.fifo import Sink
@@ -56,7 +55,7 @@ class Source:
             counting.cancel()
             tally = _tally(stream, pump)
             self.end = stream.end
-            self.since = time.time() - stream.silence
+            self.since = stream.since
             self.missing = (tally.received or 0) - (tally.dropped or 0) - tally.packets
             if stream.end != "asked":  # its statistics are of some seconds before, or were never told
                 tally = replace(tally, received=max(tally.received or 0, tally.packets))

@@ -99,9 +99,10 @@ class RemoteStream:
     # ours
 
     @property
-    def silence(self) -> float:
-        """Seconds since the last sign from the far side, 0 where there never was one."""
-        return self._stream.silence if self._stream else 0.0
+    def since(self) -> float:
+        """When the far side was last heard (epoch seconds), or, had we slept, when it gave us up."""
+        heard = time.time() - (self._stream.silence if self._stream else 0.0)
+        return min(heard, self._beat + guard.TICKS)
 
     async def run(self) -> None:
         spec = self._spec
@@ -151,7 +152,9 @@ class RemoteStream:
             stream.failure = error
             stream.abort()
             return
-        while True:
+        self._beat = time.time()
+        # Having slept for longer than the far side waits, there is nobody to give a sign to: its end is on the way.
+        while time.time() - self._beat < guard.TICKS:
             self._beat = time.time()
             await asyncio.sleep(guard.INTERVAL)
             stream.send(guard.STAT)

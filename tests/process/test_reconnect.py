@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -21,7 +24,7 @@ from tests.golden.errors.stage import Stage, sentence_of
 pytestmark = [pytest.mark.demo, pytest.mark.tshark]
 
 STREAM = {"path": "/exec", "skip": 1}  # the first exec is the look into the container
-CUT = Fault(Kind.RESET, **STREAM, times=1, bytes=4000)
+CUT = Fault(Kind.RESET, **STREAM, times=1, bytes=3000)
 
 
 @pytest.fixture(scope="module")
@@ -70,16 +73,16 @@ def test_it_goes_on_in_the_same_file_and_the_gap_stands_in_it(
     own: DemoCluster, tshark_native: Tshark, tmp_path: Path, method: str
 ) -> None:
     with own.fault(CUT):
-        done = capture(own, tmp_path, "deploy/shop/web", "--method", method, "--limit-packets", "200")
+        done = capture(own, tmp_path, "deploy/shop/web", "--method", method, "--limit-packets", "100")
     assert done.code == 0, done.said
     file = tmp_path / "out.pcapng"
     rows = fields(tshark_native, file, "frame.interface_name", "frame.comment", "frame.time_epoch")
-    assert len(rows) == 200
+    assert len(rows) == 100
     assert len({name for name, _, _ in rows}) == 1, "one pod, one interface"
     remarks = [(number, comment) for number, (_, comment, _) in enumerate(rows) if comment]
     assert len(remarks) == 1
     number, comment = remarks[0]
-    assert 0 < number < 199
+    assert 0 < number < 99
     assert comment.startswith("Nothing was captured from ")
     assert " was cut after " in comment
     times = [float(epoch) for _, _, epoch in rows]
@@ -96,19 +99,19 @@ def test_a_live_tshark_shows_the_gap(own: DemoCluster, tshark: Tshark) -> None:
     stage.install()
     with own.fault(CUT):
         done = tshark.run(
-            "-i", "k8s-deploy-shop.web", "-c", "150", "-T", "fields", "-e", "frame.number", "-e", "frame.comment"
+            "-i", "k8s-deploy-shop.web", "-c", "100", "-T", "fields", "-e", "frame.number", "-e", "frame.comment"
         )
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    assert len(rows) == 150
+    assert len(rows) == 100
     assert [comment.startswith("Nothing was captured from ") for _, comment in rows if comment] == [True]
     assert sentence_of(done.stderr).startswith("Nothing was captured from ")
 
 
 def test_in_a_pcap_file_too(own: DemoCluster, tshark_native: Tshark, tmp_path: Path) -> None:
     with own.fault(CUT):
-        done = capture(own, tmp_path, "deploy/shop/web", "--output", "pcap", "--limit-packets", "200", write="out.pcap")
+        done = capture(own, tmp_path, "deploy/shop/web", "--output", "pcap", "--limit-packets", "100", write="out.pcap")
     assert done.code == 0, done.said
-    assert len(fields(tshark_native, tmp_path / "out.pcap", "frame.number")) == 200
+    assert len(fields(tshark_native, tmp_path / "out.pcap", "frame.number")) == 100
     assert done.said.count("Nothing was captured") == 1
 
 
@@ -148,4 +151,31 @@ def test_a_stop_while_it_waits_is_a_stop(own: DemoCluster, tmp_path: Path) -> No
         done = capture(own, tmp_path, "deploy/shop/web", "--limit-time", "3s")
     assert done.code == 0, done.said
     assert "the time limit was reached" in done.said
+    assert ends_whole(tmp_path / "out.pcapng")
+
+
+@pytest.mark.slow  # 25 s of standing still: longer than the far side waits
+def test_after_standing_still_what_came_is_kept_and_it_goes_on(own: DemoCluster, tmp_path: Path) -> None:
+    """As a computer that slept. The far side goes on for as long as it waits for a sign of life: all that is here."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "k8s_extcap", "capture", "deploy/shop/web", "-w", tmp_path / "out.pcapng"],
+        env={**os.environ, "K8S_EXTCAP_HOME": str(tmp_path), "KUBECONFIG": str(own.kubeconfig)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        time.sleep(4)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(25)
+        process.send_signal(signal.SIGCONT)
+        time.sleep(5)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    assert "This computer slept, or stood still, for 2" in said
+    gap = re.search(r"Nothing was captured from [\d:.]+ to [\d:.]+ UTC \(([\d.]+) s", said)
+    assert gap, said
+    assert float(gap[1]) < 15, "the far side captured for 20 of the 25 seconds"
     assert ends_whole(tmp_path / "out.pcapng")
