@@ -66,14 +66,12 @@ def listing(
 
 def _rows(api: object, kind: str, namespace: str, alias: str) -> Iterator[Row]:
     from k8s_extcap.kube.api import Api
+    from k8s_extcap.model import paths
     from k8s_extcap.model.objects import Node, NodeList, Pod, PodList, WorkloadList
-    from k8s_extcap.run.reload import LISTS
     from k8s_extcap.select import pods as about
 
     assert isinstance(api, Api)
-    path = LISTS["pod" if kind == "container" else kind].format(namespace)
-    if not namespace:
-        path = path.replace("/namespaces//", "/")
+    path = paths.collection(kind, namespace)
 
     def of_pod(pod: Pod) -> Iterator[Row]:
         space, name = pod.metadata.namespace, pod.metadata.name

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from k8s_extcap.edge.settings import Settings
 from k8s_extcap.kube.api import Api
 from k8s_extcap.kube.connect import Session
+from k8s_extcap.model import paths
 from k8s_extcap.model.errors import RefusedError
 from k8s_extcap.model.ids import Name
 from k8s_extcap.model.objects import NodeList, Pod, PodList, WorkloadList
-from k8s_extcap.run.resolve import WORKLOADS
 from k8s_extcap.select import rows
 from k8s_extcap.select.rows import Best, Pods, Row
 
@@ -74,23 +74,15 @@ def _lists(wanted: Settings, own: str) -> Iterator[tuple[str, str]]:
 def _rows(api: Api, kind: str, namespace: str) -> Iterator[Row]:
     if kind in ("pod", "container"):
         projected = Pods(by_container=kind == "container")
-        for pods in api.pages(f"/api/v1/namespaces/{namespace}/pods", PodList):
+        for pods in api.pages(paths.collection(kind, namespace), PodList):
             for pod in pods.items:
                 yield from projected.rows(pod)
     elif kind == "node":
-        for nodes in api.pages("/api/v1/nodes", NodeList):
+        for nodes in api.pages(paths.collection(kind), NodeList):
             yield from map(rows.node, nodes.items)
     else:
-        for page in api.pages(_path(kind, namespace), WorkloadList):
+        for page in api.pages(paths.collection(kind, namespace), WorkloadList):
             yield from (rows.workload(kind, item) for item in page.items)
-
-
-def _path(kind: str, namespace: str) -> str:
-    if kind == "ns":
-        return "/api/v1/namespaces"
-    if kind == "svc":
-        return f"/api/v1/namespaces/{namespace}/services"
-    return WORKLOADS[kind].format(namespace, "").rstrip("/")
 
 
 def _used(api: Api, name: Name) -> Row | None:
@@ -98,7 +90,7 @@ def _used(api: Api, name: Name) -> Row | None:
     if name.kind not in ("pod", "container") or name.digest:
         return rows.remembered(name)
     try:
-        pod = api.get_as(f"/api/v1/namespaces/{name.namespace}/pods/{name.name}", Pod)
+        pod = api.get_as(paths.one("pod", name.namespace, name.name), Pod)
     except RefusedError as error:
         return None if error.status == 404 else rows.remembered(name)
     if name.kind == "pod":

@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from k8s_extcap.edge import log
-from k8s_extcap.kube import connect
+from k8s_extcap.kube import connect, review
 from k8s_extcap.kube.api import Api
-from k8s_extcap.kube.exec import Command
-from k8s_extcap.kube.once import run_exec
-from k8s_extcap.model import ids
+from k8s_extcap.model import ids, paths
 from k8s_extcap.model.errors import ExtcapError, TargetError, clip
 from k8s_extcap.model.objects import NodeList, Pod, PodList, WorkloadList
 from k8s_extcap.model.plan import Target
@@ -35,18 +33,6 @@ SHOWN = 150  # characters of an error in a selector: the width of the dialog
 
 Pairs = list[tuple[str, str]]
 P = TypeVar("P", PodList, NodeList, WorkloadList)
-
-# Kind in an interface's name -> the collection that lists it; {} is the namespace.
-LISTS = {
-    "pod": "/api/v1/namespaces/{}/pods",
-    "deploy": "/apis/apps/v1/namespaces/{}/deployments",
-    "sts": "/apis/apps/v1/namespaces/{}/statefulsets",
-    "ds": "/apis/apps/v1/namespaces/{}/daemonsets",
-    "job": "/apis/batch/v1/namespaces/{}/jobs",
-    "svc": "/api/v1/namespaces/{}/services",
-    "ns": "/api/v1/namespaces",
-    "node": "/api/v1/nodes",
-}
 
 
 def main(argv: list[str]) -> int:
@@ -107,10 +93,9 @@ def _names(option: Option, invocation: arguments.Invocation) -> tuple[Pairs, int
 
 
 def _listed(api: Api, kind: str, namespace: str) -> tuple[Pairs, int]:
-    path = LISTS.get(kind)
-    if path is None:
-        raise TargetError(f"There is no kind {kind!r}. Choose one of {', '.join(LISTS)}.")
-    path = path.format(namespace)
+    if kind not in paths.KINDS:
+        raise TargetError(f"There is no kind {kind!r}. Choose one of {', '.join(paths.KINDS)}.")
+    path = paths.collection(kind, namespace)
     if kind == "pod":
         return _few(api.pages(path, PodList), lambda pod: f"{pod.metadata.name} ({_state(pod)})")
     if kind == "node":
@@ -163,18 +148,12 @@ def _containers(option: Option, invocation: arguments.Invocation) -> tuple[Pairs
 
 def _nics(option: Option, invocation: arguments.Invocation) -> tuple[Pairs, int]:
     session, target = _target(invocation)
-    container = target.container or next(iter(target.pod.running), "")
-    if not container:
+    if not target.pod.running:
         raise TargetError(f"No container of {target.spoken()} runs, so its network interfaces cannot be read.")
-    command = Command(target.namespace, target.name, container, ("cat", "/proc/net/dev"))
-    result = asyncio.run(run_exec(session, command, timeout=session.timeout))
-    names = [
-        line.partition(":")[0].strip() for line in result.stdout.decode(errors="replace").split("\n") if ":" in line
-    ]
+    names = [nic.name for nic in asyncio.run(review.interfaces(session, target))]
     if not names:
         raise TargetError(
-            f"Container {container} of {target.spoken()} has no program to list its network interfaces with. "
-            "eth0 is the usual one."
+            f"No container of {target.spoken()} has a shell to list its network interfaces with. eth0 is the usual one."
         )
     shown = dict(option.choices)
     return [(name, shown.get(name, name)) for name in (*sorted(names, key=lambda n: (n == "lo", n)), "any")], 0

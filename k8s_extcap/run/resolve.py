@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from k8s_extcap.kube.api import Api, Params
 from k8s_extcap.kube.connect import Session
+from k8s_extcap.model import paths
 from k8s_extcap.model.errors import RefusedError, TargetError, UsageError
 from k8s_extcap.model.ids import KINDS, Name, identity_digest
 from k8s_extcap.model.objects import Node, Pod, PodList, Service, Workload, WorkloadList
@@ -25,13 +26,6 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 POLL = 1.0  # seconds between two looks at a pod that does not run yet; kubelets report about that often
-
-WORKLOADS = {
-    "deploy": "/apis/apps/v1/namespaces/{}/deployments/{}",
-    "sts": "/apis/apps/v1/namespaces/{}/statefulsets/{}",
-    "ds": "/apis/apps/v1/namespaces/{}/daemonsets/{}",
-    "job": "/apis/batch/v1/namespaces/{}/jobs/{}",
-}
 
 
 def resolve(session: Session, request: CaptureRequest) -> tuple[Target, str]:
@@ -58,7 +52,7 @@ def resolve(session: Session, request: CaptureRequest) -> tuple[Target, str]:
 
 def _node(session: Session, name: Name) -> Target:
     try:
-        session.api.get_as(f"/api/v1/nodes/{name.name}", Node)
+        session.api.get_as(paths.one("node", "", name.name), Node)
     except RefusedError as error:
         if error.status == 404:
             raise TargetError(
@@ -72,7 +66,7 @@ def _node(session: Session, name: Name) -> Target:
 
 def _waited(api: Api, name: Name, container: str, patience: float | None) -> Pod:
     """The pod, once it can be captured; as it is where `patience` is None."""
-    path = f"/api/v1/namespaces/{name.namespace}/pods/{name.name}"
+    path = paths.one("pod", name.namespace, name.name)
     deadline = time.monotonic() + (patience or 0.0)
     while True:
         try:
@@ -117,8 +111,7 @@ def _undigested(api: Api, name: Name, container: str) -> tuple[Name, str]:
 
 
 def _named_by_digest(api: Api, name: Name) -> str:
-    path = "/api/v1/namespaces/{}/services/" if name.kind == "svc" else WORKLOADS[name.kind]
-    for page in api.pages(path.format(name.namespace, "").rstrip("/"), WorkloadList):
+    for page in api.pages(paths.collection(name.kind, name.namespace), WorkloadList):
         for item in page.items:
             if identity_digest(name.kind, name.namespace, item.metadata.name, "") == name.digest:
                 return item.metadata.name
@@ -148,14 +141,14 @@ def _selector(api: Api, name: Name) -> tuple[str, bool]:
     """A label selector for the name's pods, and whether their owner has to be looked at, where it may not be read."""
     if name.kind == "ns":
         return "", False
+    path = paths.one(name.kind, name.namespace, name.name)
     if name.kind == "svc":
-        selector = _found(api, f"/api/v1/namespaces/{name.namespace}/services/{name.name}", Service, name).spec.selector
+        selector = _found(api, path, Service, name).spec.selector
         if not selector:
             raise TargetError(
                 f"{_capital(name)} selects no pods itself: its endpoints are made elsewhere. Name a pod instead."
             )
         return ",".join(f"{key}={value}" for key, value in selector.items()), False
-    path = WORKLOADS[name.kind].format(name.namespace, name.name)
     try:
         workload = _found(api, path, Workload, name)
     except RefusedError as error:
@@ -178,7 +171,7 @@ def _found(api: Api, path: str, kind: type[T], name: Name) -> T:
 
 def _pods(api: Api, namespace: str, selector: str = "") -> Iterator[Pod]:
     params: Params = {"labelSelector": selector} if selector else {}
-    for page in api.pages(f"/api/v1/namespaces/{namespace}/pods", PodList, params):
+    for page in api.pages(paths.collection("pod", namespace), PodList, params):
         yield from page.items
 
 
