@@ -1,7 +1,8 @@
-"""python -m bench [hot|stream|start|all] [--runs N] [--json FILE] [--markdown FILE]
+"""python -m bench [PART ...] [--runs N] [--json FILE] [--page FILE]
 
-Ratios in one run against `kubectl exec` on the real cluster, a bare interpreter and a tshark without us. Needs the test
-bed (python -m testbed.cluster up) for `stream` and `start`; prints how idle the machine is.
+Ratios in one run against `kubectl` on the real cluster, a bare interpreter, and a tshark without us. All parts take a
+quarter of an hour. Each table goes to docs/benchmarks.md as soon as it is there; what fails is named and left out, and
+the rest goes on. `start` and `stream` need the test bed: python -m testbed.cluster up
 """
 
 from __future__ import annotations
@@ -10,58 +11,69 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Iterator
+import time
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import hot, measure, stream
+from bench import bed, hot, loopback, measure, page, start, stream
 from bench.table import Table
-from testbed.cluster import state
-from testbed.cluster.bed import CURRENT, default_bed
-from testbed.cluster.handle import Cluster, nodes_of
+
+Work = Callable[[], Table]
+
+PARTS = ("calls", "scan", "lo", "start", "delay", "bulk")
 
 
-def cluster() -> Cluster:
-    bed = default_bed()
-    if state.read(bed) is None:
-        sys.exit("bench: the test cluster is not up. Run: python -m testbed.cluster up")
-    kubectl = bed.binaries(CURRENT) / "kubectl"
-    return Cluster(bed.kubeconfig, kubectl, nodes_of(kubectl, bed.kubeconfig), "team")
-
-
-def tables(what: str, runs: int) -> Iterator[Table]:
-    if what in ("hot", "all"):
-        yield hot.calls()
-        yield hot.loopback()
-        yield hot.scan()
-    if what in ("start", "all"):
-        yield stream.first_packet(cluster(), runs)
-    if what in ("stream", "all"):
-        real = cluster()
-        yield stream.bulk(real, "idle-n1", runs)
-        yield stream.bulk(real, "idle-n2", runs)
-        for pod, peer in (("idle-n1", "idle-n2"), ("idle-n2", "idle-n1")):
-            yield stream.compare(real, pod, real.pod(peer).ip, runs)
+def works(chosen: list[str], runs: int) -> Iterator[tuple[str, Work]]:
+    """Name and maker of each table. The pods are there while they are asked for."""
+    if "calls" in chosen:
+        yield "calls", hot.calls
+    if "scan" in chosen:
+        yield "scan", hot.scan
+    if "lo" in chosen:
+        yield "lo", lambda: loopback.loopback(runs)
+    if not {"start", "delay", "bulk"} & set(chosen):
+        return
+    real = bed.cluster()
+    with bed.places(real) as places:
+        if "start" in chosen:
+            yield "start", lambda: start.first_packet(real, places, runs)
+        for part, make in (("delay", stream.delays), ("bulk", stream.bulk)):
+            for place in places if part in chosen else ():
+                yield f"{part} {place.pod.node}", lambda make=make, place=place: make(real, place, runs)  # type: ignore[misc]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Ratios; see docs/benchmarks.md.")
-    parser.add_argument("what", nargs="?", default="all", choices=["hot", "stream", "start", "all"])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"all, or some of: {' '.join(PARTS)}")
     parser.add_argument("--runs", type=int, default=measure.RUNS)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--json", type=Path, help="the tables for programs")
+    parser.add_argument("--page", type=Path, default=page.PAGE, help="where the tables go")
     args = parser.parse_args()
-    where = f"Python {platform.python_version()}, Linux {platform.release()}, {measure.idle()}."
-    print(where, flush=True)
-    done = []
-    for table in tables(args.what, args.runs):
-        table.notes.append(f"`python -m bench {args.what} --runs {args.runs}`; {where}")
-        print(table.markdown(), flush=True)
+    chosen = [part for part in PARTS if part in args.parts or args.parts in ([], ["all"])]
+    if unknown := set(args.parts) - {*PARTS, "all"}:
+        parser.error(f"no part {' '.join(sorted(unknown))}; there are {' '.join(PARTS)}")
+    python = f"Python {platform.python_version()}, Linux {platform.release()}"
+    done, failed = [], []
+    for name, make in works(chosen, args.runs):
+        where = f"{python}, {measure.idle()}"
+        print(f"{name}: {where}", flush=True)
+        began = time.monotonic()
+        try:
+            table = make()
+        except Exception:
+            traceback.print_exc()
+            failed.append(name)
+            continue
+        table.notes.append(f"`python -m bench {name.split()[0]} --runs {args.runs}`; {where}.")
+        print(f"{table.markdown()}({time.monotonic() - began:.0f} s)\n", flush=True)
+        page.put(name, table, args.page)
         done.append(table)
-    if args.json:
-        args.json.write_text(json.dumps([t.json() for t in done], indent=1))
-    if args.markdown:
-        args.markdown.write_text("\n".join(t.markdown() for t in done))
-    return 0
+        if args.json:
+            args.json.write_text(json.dumps([t.json() for t in done], indent=1))
+    if failed:
+        print(f"bench: not measured: {', '.join(failed)}", file=sys.stderr)
+    return bool(failed)
 
 
 if __name__ == "__main__":

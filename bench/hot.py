@@ -68,29 +68,6 @@ def calls() -> Table:
     return table
 
 
-def loopback() -> Table:
-    """CPU of a whole `tshark -i lo` with our extcap installed (200 interfaces known) and without."""
-    table = Table("`tshark -i lo -a duration:1` with us installed (200 interfaces known) / without", ["", "ratio"])
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["K8S_EXTCAP_HOME"] = home + "/ours"
-        env = {"PATH": os.environ["PATH"], "HOME": home, "K8S_EXTCAP_HOME": home + "/ours"}
-        fill(200)
-        places = [Path(home, p) for p in (".config/wireshark/extcap", ".local/lib/wireshark/extcap")]
-        command = ("tshark", "-i", "lo", "-c", "1", "-a", "duration:1", "-Q", "-w", "/dev/null")
-        ratios_ = []
-        for _ in range(measure.RUNS):
-            without = sum(measure.cost(command, env).cpu for _ in range(3))
-            for place in places:
-                place.mkdir(parents=True, exist_ok=True)
-                (place / "k8s-extcap").write_text(launcher.render(sys.executable, ENTRY, {}))
-                (place / "k8s-extcap").chmod(0o755)
-            ratios_.append(sum(measure.cost(command, env).cpu for _ in range(3)) / without)
-            for place in places:
-                (place / "k8s-extcap").unlink()
-        table.add("CPU of three runs", measure.shown(ratios_))
-    return table
-
-
 def scan(rows: int = 32) -> Table:
     """A whole `tshark -D` over that many interfaces: ours, and a static C program that prints the same list."""
     table = Table(

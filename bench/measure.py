@@ -14,11 +14,10 @@ RUNS = 5  # of everything; the median is quoted, the runs are shown
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one process that ended: CPU seconds (user and system), wall seconds, largest resident size in MB."""
+    """Of one process that ended, with all that it waited for: CPU seconds (user and system), wall seconds."""
 
     cpu: float
     wall: float
-    rss: float
 
 
 def cost(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Cost:
@@ -32,7 +31,7 @@ def cost(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Cost:
     finally:
         os.close(null)
     assert status == 0, f"{argv[0]} ended with {status}"
-    return Cost(used.ru_utime + used.ru_stime, time.monotonic() - began, used.ru_maxrss / 1024)
+    return Cost(used.ru_utime + used.ru_stime, time.monotonic() - began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +43,10 @@ class Live:
 
 
 def live(pid: int) -> Live:
-    """Of the process and nothing it started. proc(5): fields 14, 15 and 24 of stat."""
+    """Of the process and nothing it started. The scheduler counts nanoseconds, where stat's clock ticks are 10 ms."""
+    spent = sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat"))
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return Live(
-        (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
-        int(fields[21]) * os.sysconf("SC_PAGESIZE") / 1e6,
-    )
+    return Live(spent / 1e9, int(fields[21]) * os.sysconf("SC_PAGESIZE") / 1e6)
 
 
 REMOTE = ("kube-apiserver", "kubelet", "containerd", "containerd-shim", "tcpdump")
@@ -81,6 +78,9 @@ def shown(values: Sequence[float], digits: int = 2) -> str:
     return f"{median(values):.{digits}f} ({' '.join(f'{v:.{digits}f}' for v in sorted(values))})"
 
 
+QUIET = 0.1  # share of the CPUs that others may use while one calls the machine idle
+
+
 def idle() -> str:
     """How idle the machine is: CPU used by others in one second, and the load. Printed beside each table."""
 
@@ -92,4 +92,5 @@ def idle() -> str:
     time.sleep(1)
     total_now, rest_now = busy()
     used = 1 - (rest_now - rest) / max(1, total_now - total)
-    return f"{os.cpu_count()} CPUs, {used:.0%} busy before the run, load {os.getloadavg()[0]:.1f}"
+    verdict = "idle" if used <= QUIET else "**not idle**"
+    return f"{os.cpu_count()} CPUs, {used:.0%} busy before the run ({verdict}), load {os.getloadavg()[0]:.1f}"

@@ -3,159 +3,163 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench import lane, measure
+from bench.bed import Place
 from bench.table import Table
 from testbed.cluster.handle import Cluster
-from testbed.far import FarSide
 from testbed.truth import launch, oracle
-from testbed.truth.files import NotACaptureError, frames
+from testbed.truth.files import Notes
 from testbed.truth.ledger import Expected
 
 Client = Callable[[], contextlib.AbstractContextManager[lane.Stream]]
 
-KSNIFF = ("tcpdump", "-Z", "root", "-n", "-i", "eth0", "-U", "-w", "-", lane.FILTER)
-SECONDS = 4.0
+SETTLE = 1.2  # seconds after the last load: the block timer of a stock tcpdump, and a little
+BETWEEN = 0.2  # seconds between two loads; their packets are told apart by their flow
+
+
+KUBECTL, SPDY = "`kubectl exec`, WebSocket", "`kubectl exec`, SPDY (ksniff)"
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
     rate: int
     size: int
+    seconds: float
 
     def __str__(self) -> str:
-        return f"{self.rate:,}/s x {self.size} B"
+        return f"{self.rate:,}/s"
 
 
-LOADS = (Load(100, 200), Load(5_000, 200), Load(20_000, 200), Load(20_000, 1_400))
+SMALL = (Load(100, 200, 1.5), Load(5_000, 200, 1.0), Load(20_000, 200, 1.0))
+BULK = (Load(20_000, 1_400, 2.0),)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    missing: int
+    """Of one load through one client. `p50` and `p99` are milliseconds from the sending to the reader's read."""
+
     sent: int
+    missing: int
     p50: float
     p99: float
-    cpu: float  # CPU seconds of the client while the packets flowed, per second
+    cpu: float  # cores of the client while the packets flowed
     rss: float
-    far: dict[str, float]  # CPU seconds of the far side's programs, per second
+    far: Mapping[str, float]  # cores of the far side's programs
 
 
-def once(client: Client, far: FarSide, peer: str, load: Load) -> Run:
-    count = int(load.rate * SECONDS)
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One start of a client. `dropped` is what tcpdump says that it dropped, over all loads; None: it said nothing."""
+
+    runs: tuple[Run, ...]
+    dropped: int | None
+
+
+def session(client: Client, place: Place, loads: Sequence[Load]) -> Session:
+    lane.alone(place.far)
+    gone: list[tuple[launch.Sent, float, float, dict[str, float]]] = []
     with client() as stream:
-        if not lane.capturing(far):
-            raise OSError("the capture did not start")
-        before, far_before = stream.usage(), measure.by_name()
-        sent = launch.send(launch.Flow("udp", peer, rate=load.rate, messages=count, size=load.size), far.inside())
-        time.sleep(1.2)  # the slowest mode's block timer
-        after, far_after = stream.usage(), measure.by_name()
-    verdict = oracle.judge(stream.chunks, {1: Expected(sent=count)}).flows[1]
-    delay = verdict.arrived_after
-    return Run(
-        verdict.missing,
-        sent.sent,
-        delay.p50 / 1e6 if delay else 0.0,
-        delay.p99 / 1e6 if delay else 0.0,
-        (after.cpu - before.cpu) / sent.seconds,
-        after.rss,
-        {name: (far_after[name] - far_before[name]) / sent.seconds for name in measure.REMOTE},
-    )
+        lane.capturing(place.far)
+        for number, load in enumerate(loads, 1):
+            before, far_before = stream.usage(), measure.by_name()
+            flow = launch.Flow("udp", place.peer, rate=load.rate, messages=int(load.rate * load.seconds),
+                               size=load.size, number=number)  # fmt: skip
+            sent = launch.send(flow, place.far.inside())
+            time.sleep(SETTLE if number == len(loads) else BETWEEN)
+            after, far_after = stream.usage(), measure.by_name()
+            far = {name: (far_after[name] - far_before[name]) / sent.seconds for name in measure.REMOTE}
+            gone.append((sent, (after.cpu - before.cpu) / sent.seconds, after.rss, far))
+    notes = Notes()
+    wanted = {number: Expected(sent=entry[0].sent) for number, entry in enumerate(gone, 1)}
+    flows = oracle.judge(stream.chunks, wanted, notes=notes).flows
+    runs = []
+    for number, (sent, cpu, rss, far) in enumerate(gone, 1):
+        delay = flows[number].arrived_after
+        p50, p99 = (delay.p50 / 1e6, delay.p99 / 1e6) if delay else (0.0, 0.0)
+        runs.append(Run(sent.sent, flows[number].missing, p50, p99, cpu, rss, far))
+    return Session(tuple(runs), _dropped(stream.said, notes))
 
 
-def clients(cluster: Cluster, pod: str) -> dict[str, Client]:
-    interface = f"k8s-pod-team.{pod}"
+def _dropped(said: str, notes: Notes) -> int | None:
+    """By tcpdump's last word, on stderr or in our file's statistics."""
+    spoken = re.findall(r"(\d+) packets? dropped by kernel", said)
+    told = [told.os_dropped for told in notes.told.values() if told.os_dropped is not None]
+    return int(spoken[-1]) if spoken else sum(told) if told else None
+
+
+def methods(cluster: Cluster, place: Place) -> dict[str, Client]:
+    """Ours, and the peers' data paths."""
+
+    def ours(method: str) -> Client:
+        return lambda: lane.ours(cluster, place.pod, method)
+
     return {
-        "ours, upload": lambda: lane.ours(cluster, interface, "upload"),
-        "ours, resident": lambda: lane.ours(cluster, interface, "resident"),
-        "kubectl exec, WebSocket": lambda: lane.kubectl(cluster, "team", pod, KSNIFF),
-        "kubectl exec, SPDY (ksniff)": lambda: lane.kubectl(cluster, "team", pod, KSNIFF, spdy=True),
+        **{f"ours, {method}": ours(method) for method in ("upload", "resident", "ephemeral", "nsenter")},
+        KUBECTL: lambda: lane.kubectl(cluster, place.pod),
+        SPDY: lambda: lane.kubectl(cluster, place.pod, spdy=True),
     }
 
 
-def compare(cluster: Cluster, pod: str, peer: str, runs: int) -> Table:
-    far = FarSide(cluster, cluster.pod(pod))
-    table = Table(
-        f"Numbered UDP packets in pod {pod} until the reader has them ({SECONDS:.0f} s; medians, all {runs} runs in "
-        "brackets)",
-        ["load", "client", "missing", "p50 ms", "p99 ms", "client cores", "RSS MB", "far side's cores"],
-    )
-    for load in LOADS:
-        for name, client in clients(cluster, pod).items():
-            results = [once(client, far, peer, load) for _ in range(runs)]
-            table.add(
-                str(load),
-                name,
-                " ".join(f"{r.missing}" for r in results) + f" of {results[0].sent}",
-                measure.shown([r.p50 for r in results], 1),
-                measure.shown([r.p99 for r in results], 1),
-                measure.shown([r.cpu for r in results], 3),
-                measure.shown([r.rss for r in results], 0),
-                ", ".join(f"{n} {measure.median([r.far[n] for r in results]):.2f}" for n in measure.REMOTE),
-            )
-    return table
-
-
-def bulk(cluster: Cluster, pod: str, runs: int) -> Table:
-    """The same byte stream through both clients: a resident tcpdump of 20,000/s x 1,400 B."""
-    far = FarSide(cluster, cluster.pod(pod))
-    peer = cluster.pod("idle-n2" if pod.endswith("n1") else "idle-n1").ip
-    load = Load(20_000, 1_400)
-    table = Table(
-        f"CPU of the client as a multiple of `kubectl exec` on the same stream ({load}, stock `tcpdump -U -w -`)",
-        ["client", "CPU ratio", "RSS ratio"],
-    )
-    pairs = []
+def rounds(clients: Mapping[str, Client], place: Place, loads: Sequence[Load], runs: int) -> dict[str, list[Session]]:
+    """In turns, so that all clients see the same machine."""
+    found: dict[str, list[Session]] = {name: [] for name in clients}
     for _ in range(runs):
-        theirs = once(lambda: lane.kubectl(cluster, "team", pod, KSNIFF), far, peer, load)
-        for output in ("pcapng", "pcap"):
-            mine = once(
-                lambda output=output: lane.ours(cluster, f"k8s-pod-team.{pod}", "resident", output=output),  # type: ignore[misc]
-                far,
-                peer,
-                load,
-            )
-            pairs.append((output, mine.cpu / theirs.cpu, mine.rss / theirs.rss))
-    for output in ("pcapng", "pcap"):
-        mine_ = [p for p in pairs if p[0] == output]
-        table.add(f"ours, {output}", measure.shown([p[1] for p in mine_]), measure.shown([p[2] for p in mine_]))
-    return table
+        for name, client in clients.items():
+            found[name].append(session(client, place, loads))
+    return found
 
 
-def first_packet(cluster: Cluster, runs: int) -> Table:
-    """Of a busy pod: 5 requests a second, 10 packets each."""
+def delays(cluster: Cluster, place: Place, runs: int) -> Table:
+    """Delay and loss at three rates."""
     table = Table(
-        "Start of the client to its first packet, seconds (the pod sends 50 a second)",
-        ["pod", "method", "seconds"],
+        f"Numbered packets of 200 bytes in a pod on {place} until the reader has them",
+        ["client", "rate", "missing of sent (each run)", "p50 ms", "p99 ms"],
     )
-    for pod in ("tcpdump-n1", "tcpdump-n2", "client-n1", "client-n2"):
-        methods = ("resident", "upload", "ephemeral") if pod.startswith("tcpdump") else ("upload", "ephemeral")
-        for method in methods:
-            times = []
-            for _ in range(runs):
-                with lane.ours(cluster, f"k8s-pod-team.{pod}", method, "") as stream:
-                    times.append(_first(stream))
-            table.add(pod, f"ours, {method}", measure.shown(times))
-        if pod.startswith("tcpdump"):
-            times = []
-            command = ("tcpdump", "-Z", "root", "-n", "-i", "eth0", "-U", "-w", "-")
-            for _ in range(runs):
-                with lane.kubectl(cluster, "team", pod, command) as stream:
-                    times.append(_first(stream))
-            table.add(pod, "`kubectl exec … tcpdump -U -w -`", measure.shown(times))
+    dropped = []
+    clients = methods(cluster, place)
+    del clients[SPDY]  # the same tcpdump, whose block timer is nearly all of the delay
+    for name, sessions in rounds(clients, place, SMALL, runs).items():
+        for number, load in enumerate(SMALL):
+            each = [s.runs[number] for s in sessions]
+            missing = " ".join(str(r.missing) for r in each)
+            table.add(
+                name,
+                str(load),
+                f"{missing} of {each[0].sent:,}",
+                measure.shown([r.p50 for r in each], 1),
+                measure.shown([r.p99 for r in each], 1),
+            )
+        dropped.append(f"{name} {' '.join('?' if s.dropped is None else str(s.dropped) for s in sessions)}")
+    table.notes.append(f"Dropped, as tcpdump tells it over all rates, each run: {'; '.join(dropped)}.")
     return table
 
 
-def _first(stream: lane.Stream) -> float:
-    """Seconds from the client's start to the arrival of the first packet's last byte."""
-    deadline = time.monotonic() + lane.START
-    while time.monotonic() < deadline:
-        with contextlib.suppress(NotACaptureError):  # cut in the middle: more is to come
-            for frame in frames(list(stream.chunks)):
-                if frame.arrived_ns is not None:
-                    return frame.arrived_ns / 1e9 - stream.clock
-        time.sleep(0.01)
-    raise OSError("no packet came")
+def bulk(cluster: Cluster, place: Place, runs: int) -> Table:
+    """CPU and memory of the clients on the same packets, as multiples of kubectl's in the same round."""
+    clients = methods(cluster, place)
+    chosen = {name: clients[name] for name in (KUBECTL, SPDY, "ours, upload", "ours, resident")}
+    found = rounds(chosen, place, BULK, runs)
+    table = Table(
+        f"CPU and memory of the client as multiples of `kubectl exec`'s: {BULK[0]} x {BULK[0].size:,} B in a pod on "
+        f"{place}",
+        ["client", "CPU ratio", "RSS ratio", "cores", "RSS MB", "missing of sent", "dropped", "far side's cores"],
+    )
+    base = [s.runs[0] for s in found[KUBECTL]]
+    for name, sessions in found.items():
+        each = [s.runs[0] for s in sessions]
+        table.add(
+            name,
+            measure.shown([r.cpu / b.cpu for r, b in zip(each, base, strict=True)]),
+            measure.shown([r.rss / b.rss for r, b in zip(each, base, strict=True)]),
+            measure.shown([r.cpu for r in each], 3),
+            measure.shown([r.rss for r in each], 0),
+            f"{' '.join(str(r.missing) for r in each)} of {each[0].sent:,}",
+            " ".join("?" if s.dropped is None else str(s.dropped) for s in sessions),
+            ", ".join(f"{n} {measure.median([r.far[n] for r in each]):.2f}" for n in measure.REMOTE),
+        )
+    return table
