@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from testbed.matrix import accounting, long, stops
+from testbed.matrix import accounting, long, rings_page, stops
 from testbed.matrix.results import Result, latest
 from testbed.matrix.table import MADE, failures, names, number, origin, plain, select, superseded, table
 
@@ -35,6 +35,7 @@ def page(every: Sequence[Result]) -> str:
         "",
         *failures(kills),
         *superseded(every, "kill"),
+        *rings_page.page(every, results),
         "## Stopped",
         "",
         origin(halts),

@@ -52,8 +52,9 @@ def strike(site: Site, wanted: Wanted, tell: Told, jobs: int) -> None:
         every = struck.shots(volley.plans(made[0]))
         chosen = [shot for shot in every if wanted(STRUCK, shot.what)]
         refused = [shot for shot in chosen if shot.blow.shared and site.bed.number == 0]
-        for shot in refused:
-            tell(STRUCK, shot.what, "", Outcome("not run", BREAKS), 0.0)
+        for shot in every:  # a line for each, so that what is not reached is told; it never hides a real one
+            why = BREAKS if shot in refused else "not reached yet"
+            tell(STRUCK, shot.what, "", Outcome("not run", why), 0.0)
         lock = threading.Lock()
 
         def told(shot: Shot, outcome: Outcome, seconds: float) -> None:

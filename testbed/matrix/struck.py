@@ -170,7 +170,7 @@ def _strike(shot: Shot, scene: Scene, figures: dict[str, Figure], together: Toge
     left, _ = scene.search.until_gone(GONE, blow.leaves)
     figures["gone_after"] = round(time.monotonic() - ended, 1)
     if left.remainder:
-        figures["remainder"] = ", ".join(sorted(set(left.remainder)))
+        figures["remainder"] = "; ".join(sorted(set(left.remainder)))
     faults += _judge(shot, scene, left)
     figures["packets"], wrong = ending.packets(scene.file)
     if wrong and blow is not strikes.READER:  # he may have died within a block
