@@ -22,6 +22,7 @@ class Tally:
     dropped: int | None = None
     if_dropped: int | None = None
     slowed: float = 0.0  # seconds for which the rate ceiling held the stream back
+    stalled: float = 0.0  # seconds for which the capture's reader (Wireshark, a pipe, a disk) took nothing
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -31,6 +32,7 @@ class Tally:
             _sum(self.dropped, other.dropped),
             _sum(self.if_dropped, other.if_dropped),
             self.slowed + other.slowed,
+            self.stalled + other.stalled,
         )
 
 
@@ -68,6 +70,8 @@ class Report:
             parts.append(f"Of {all_of_them:,} packets {ring + card:,} are missing in the capture: {', '.join(lost)}.")
             if told.slowed >= 1:
                 parts.append(f"The rate ceiling held it back for {told.slowed:.0f} s: raise it (--limit-rate).")
+            if told.stalled >= 1:
+                parts.append(f"Whoever reads the capture took nothing for {told.stalled:.0f} s.")
             parts.append("A capture filter, a smaller --snaplen or a larger --buffer help.")
         if self.gaps:
             many = f"The stream was interrupted {len(self.gaps)} times; the last: " if len(self.gaps) > 1 else ""

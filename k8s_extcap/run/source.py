@@ -82,10 +82,9 @@ def _rest(limits: Limits, already: Tally) -> Limits:
 
 
 def _tally(stream: RemoteStream, pump: Pump) -> Tally:
-    told = stream.statistics
-    return Tally(
-        pump.reader.packets, pump.reader.octets, told.received, told.dropped, told.if_dropped, slowed=pump.slowed
-    )
+    told, read = stream.statistics, pump.reader
+    counts = (read.packets, read.octets, told.received, told.dropped, told.if_dropped)
+    return Tally(*counts, slowed=pump.slowed, stalled=pump.stalled)
 
 
 async def _count(recording: Recording, stream: RemoteStream, pump: Pump) -> None:

@@ -24,6 +24,7 @@ def test_nothing_is_said_where_nothing_is_missing(tally: Tally) -> None:
         (Tally(90, 9000, 100, 10, 0), ("Of 100 packets 10 are missing", "10 found no room in tcpdump's buffer")),
         (Tally(90, 9000, 100, 0, 3), ("Of 93 packets 3 are missing", "3 were dropped by the network interface")),
         (Tally(90, 9000, 100, 10, 0, 4.2), ("The rate ceiling held it back for 4 s", "--limit-rate")),
+        (Tally(90, 9000, 100, 10, 0, 0.2, 61.0), ("took nothing for 61 s",)),
         (Tally(1, 9, 1_234_568, 1_234_567), ("1,234,567 are missing", "--buffer")),
     ],
 )
