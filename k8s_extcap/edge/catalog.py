@@ -98,9 +98,10 @@ def header() -> Header | None:
 
 def _header(line: str) -> Header | None:
     fields = [_unescape(field) for field in line.split("\t")]
-    if len(fields) != 5 or fields[0] != MAGIC or not fields[1].isdigit():
+    due = folders.number(fields[1]) if len(fields) == 5 and fields[0] == MAGIC else None
+    if due is None:
         return None
-    return Header(int(fields[1]), fields[2], fields[3], fields[4])
+    return Header(due, fields[2], fields[3], fields[4])
 
 
 def store(header: Header, answer: str) -> None:
@@ -160,9 +161,10 @@ def store_origins(known: list[Origin]) -> None:
 
 def _origin(line: str) -> Origin | None:
     fields = [_unescape(field) for field in line.split("\t")]
-    if len(fields) != 7 or not fields[6].isdigit():
+    listed = folders.number(fields[6]) if len(fields) == 7 else None
+    if listed is None:
         return None
-    return Origin(fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], int(fields[6]))
+    return Origin(fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], listed)
 
 
 def stale(header: Header | None, current: str) -> bool:
@@ -177,7 +179,8 @@ def claim(current: str) -> bool:
     path = folder() + "/started"
     said = folders.read(path, 4096).decode("utf-8", "replace")
     at, _, seen = said.partition("\t")
-    if at.isdigit() and seen == current and 0 <= time.time() - int(at) < INTERVAL:
+    began = folders.number(at)
+    if began is not None and seen == current and 0 <= time.time() - began < INTERVAL:
         return False
     folders.ensure(folder())
     folders.write(path, f"{int(time.time())}\t{current}".encode())

@@ -25,7 +25,7 @@ def ceiling(policy: Path = POLICY) -> MethodName | None:
         allowed = tomllib.loads(policy.read_text(encoding="utf-8")).get("allow")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"The administrator's {policy} cannot be read: {error}. Ask the administrator.") from error
     if allowed is None:
         return None

@@ -14,7 +14,7 @@ if sys.platform == "win32":
 else:
     import posix as system
 
-__all__ = ["NAME", "cache", "config", "ensure", "home", "read", "state", "system", "variable", "write"]
+__all__ = ["NAME", "cache", "config", "ensure", "home", "number", "read", "state", "system", "variable", "write"]
 
 NAME = "k8s-extcap"
 NOWHERE = "/nonexistent"  # Debian's word for the home of a user who has none: nothing is read, nothing can be written
@@ -95,6 +95,13 @@ def ensure(path: str) -> str:
         except FileExistsError:
             pass  # a process started at the same time has made it
     return path
+
+
+def number(text: str) -> int | None:
+    """A count or a time as files of ours have them; None for anything else, other scripts' digits and a thousand of
+    them among it, which `int` would take or refuse in its own way.
+    """
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= 18 else None
 
 
 def read(path: str, limit: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from k8s_extcap.edge.folders import read, system
+from k8s_extcap.edge.folders import number, read, system
 
 LIMIT = 256 * 1024  # bytes of a command line; longer ones are real, but name no interface that matters
 GENERATIONS = 3  # we, a shell that did not exec us, another one: `sh -c` around a launcher of somebody's own
@@ -29,7 +29,7 @@ def identity() -> str:
 
 def alive(identity: str) -> bool:
     pid, _, start = identity.partition("-")
-    fields = _stat(int(pid)) if pid.isdigit() else []
+    fields = [] if number(pid) is None else _stat(int(pid))
     return len(fields) > 19 and fields[19].decode() == start
 
 

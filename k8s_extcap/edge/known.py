@@ -10,6 +10,7 @@ import time
 import msgspec
 
 from k8s_extcap.edge import catalog, folders
+from k8s_extcap.model.objects import UNREADABLE
 
 BACK_OFF = (300, 900, 3600)  # seconds after the first, second and any further failure in a row
 
@@ -64,7 +65,7 @@ def load() -> Status:
     content = folders.read(catalog.folder() + "/status", catalog.LIMIT)
     try:
         return msgspec.json.decode(content, type=Status)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return Status()  # never written, by another version, or damaged
 
 

@@ -66,9 +66,9 @@ def _read(file: str) -> list[Used]:
     for line in folders.read(f"{folders.state()}/{file}", LIMIT).decode("utf-8", "replace").split("\n"):
         interface, tab, rest = line.partition("\t")
         context, _, at = rest.rpartition("\t")
-        name = ids.parse(interface)
-        if tab and at.isdigit() and name is not None:
-            found.append(Used(name, context, int(at)))
+        name, moment = ids.parse(interface), folders.number(at)
+        if tab and moment is not None and name is not None:
+            found.append(Used(name, context, moment))
     return found
 
 

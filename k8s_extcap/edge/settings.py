@@ -39,7 +39,7 @@ def load() -> Settings:
         return Settings()
     try:
         settings = msgspec.convert(tomllib.loads(content.decode()), Settings)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
         raise ConfigError(f"The settings in {path()} are not understood: {error}.") from error
     try:
         for namespace in settings.namespaces:

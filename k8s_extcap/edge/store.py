@@ -141,11 +141,12 @@ def parse(text: str) -> dict[Key, Record]:
     records: dict[Key, Record] = {}
     for line in lines[1:]:
         fields = [_unescape(field) for field in line.split("\t")]
-        if len(fields) < 6 or not fields[4].isdigit():
+        stamp = folders.number(fields[4]) if len(fields) > 5 else None
+        if stamp is None:
             continue
         pairs = (field.partition("=") for field in fields[5:])
         values = {call: value for call, equals, value in pairs if equals and call in BY_CALL}
-        records[(fields[0], fields[1], fields[2], fields[3])] = Record(int(fields[4]), values)
+        records[(fields[0], fields[1], fields[2], fields[3])] = Record(stamp, values)
     return records
 
 

@@ -20,7 +20,7 @@ from k8s_extcap.kube.login import Login
 from k8s_extcap.kube.refused import refusal
 from k8s_extcap.kube.unreached import unreached
 from k8s_extcap.model.errors import ConnectError, ExtcapError, RefusedError
-from k8s_extcap.model.objects import ListMeta
+from k8s_extcap.model.objects import UNREADABLE, ListMeta
 from k8s_extcap.model.plan import Tri
 
 _log = logging.getLogger(__name__)
@@ -131,7 +131,7 @@ class Api:
             answer = msgspec.json.decode(
                 self.create("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review), type=_Review
             )
-        except (ExtcapError, msgspec.DecodeError) as error:
+        except (ExtcapError, *UNREADABLE) as error:
             _log.info("access review of %s %s: %s", verb, resource, error)
             return None
         return answer.status.allowed
@@ -208,7 +208,7 @@ def decode(data: bytes, kind: type[T], path: str) -> T:
     """The answer as `kind`. ConnectError where it is no such JSON: something else than an API server answered."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         start = data[:60].decode(errors="replace")
         raise ConnectError(
             f"The answer to {path} is not what a Kubernetes API server sends ('{start}…'). Check the server address "

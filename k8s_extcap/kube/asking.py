@@ -10,6 +10,7 @@ import msgspec
 
 from k8s_extcap.kube.api import Api
 from k8s_extcap.model.errors import RefusedError
+from k8s_extcap.model.objects import UNREADABLE
 from k8s_extcap.model.plan import Tri
 
 _log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def _rules(api: Api, namespace: str) -> tuple[_Rule, ...]:
     answer = unless_refused(lambda: api.create("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", body))
     try:
         return msgspec.json.decode(answer or b"{}", type=_Rules).status.resource_rules
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return ()
 
 

@@ -192,7 +192,7 @@ def _parse(out: bytes, command: str) -> Credential:
             key=str(status.get("clientKeyData") or ""),
             expires=datetime.fromisoformat(expires).timestamp() if expires else 0.0,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CredentialError(
             f"The credential plugin {command} printed no ExecCredential. Run it in a terminal to see what it says."
         ) from error

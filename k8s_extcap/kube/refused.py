@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, TargetError
-from k8s_extcap.model.objects import Status
+from k8s_extcap.model.objects import UNREADABLE, Status
 
 _ADVICE = {404: " Check the name, or choose another.", 409: " Try again.", 410: " Try again."}
 
@@ -17,7 +17,7 @@ def refusal(status: int, data: bytes, what: str, server: str, after: float = 0.0
     """The error for an answer of 400 or more; the server's words are kept verbatim. `after`: its Retry-After."""
     try:
         said = msgspec.json.decode(data, type=Status)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         said = Status()
     if status == 401:
         return CredentialError(

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import msgspec
 
+# What decoding raises for bytes that are no such object: bytes that are no text, and brackets in brackets, too.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 class _Api(msgspec.Struct, rename="camel", frozen=True, gc=False):
     pass

@@ -17,6 +17,7 @@ import msgspec
 from k8s_extcap.edge import folders
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.model.errors import ConfigError
+from k8s_extcap.model.objects import UNREADABLE
 from k8s_extcap.model.plan import ExecSpec
 from k8s_extcap.model.request import Connection
 from k8s_extcap.run import owner, undoing
@@ -173,7 +174,7 @@ def read(path: str) -> Contents:
     for line in folders.read(path, SIZE).split(b"\n"):
         try:
             record = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):  # the second: bytes that are no text, after a crash
+        except UNREADABLE:  # after a crash, for example
             continue
         if isinstance(record, dict):
             _apply(found, record)

@@ -14,6 +14,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from k8s_extcap.edge import folders
+
 ANNOTATION = "k8s-extcap/owner"
 
 
@@ -82,9 +84,10 @@ def alive(owner: str) -> bool:
     _, _, rest = owner.removeprefix(_maker()).partition("/")
     their_boot, _, process = rest.partition("/")
     pid, _, start = process.partition("-")
-    if their_boot != boot() or not pid.isdigit():
+    number = folders.number(pid)
+    if their_boot != boot() or number is None:
         return False
-    return bool(start) and started(int(pid)) == start
+    return bool(start) and started(number) == start
 
 
 def stamped(body: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from k8s_extcap.model.objects import Status
+from k8s_extcap.model.objects import UNREADABLE, Status
 
 V5 = "v5.channel.k8s.io"
 V4 = "v4.channel.k8s.io"
@@ -84,7 +84,7 @@ def parse_exit(data: bytes) -> Exit:
     """The Status on channel 3. It has no `kind`; the exit code stands among the causes, as text."""
     try:
         status = msgspec.json.decode(data, type=Status)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last: a thousand brackets
+    except UNREADABLE:
         return Exit(None, "Unreadable", data[:200].decode(errors="replace"))
     if status.status == "Success":
         return Exit(0)

@@ -214,7 +214,7 @@ class Reader:
             packets += 1
             octets += octets_here
             total = after
-            if after < 0 or (limited and self._reached(packets, octets)):
+            if (limited and self._reached(packets, octets)) or after < 0:
                 break
         self._count(packets, octets, position)
         passed = buffer[:position]
