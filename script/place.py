@@ -42,7 +42,9 @@ def answering(folder: Path) -> tuple[Place | None, str]:
     try:
         current = contexts().current
         connection = Connection(context=current, timeout=ANSWER_SECONDS)
-        session = connect(connection, cache=str(folder), interactive=sys.stdin.isatty())
+        session = connect(
+            connection, cache=str(folder), keys=lambda: f"{folder}/keys/demo", interactive=sys.stdin.isatty()
+        )
         session.api.get("/version")
     except ExtcapError as error:
         return None, f"Your current cluster cannot be used: {error.sentence}"
