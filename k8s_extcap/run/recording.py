@@ -133,7 +133,7 @@ class Recording:
         now = time.time()
         known = f"at least {missing:,}" if missing > 0 else "unknown"
         span = f"from {_clock(since)} to {_clock(now)} UTC"
-        sentence = f"Nothing was captured {span} ({now - since:.1f} s, packets missing: {known}): {why}."
+        sentence = f"The capture has a gap {span} ({now - since:.1f} s, packets missing: {known}): {why}."
         self._remark = "\n".join(s for s in (self._remark, sentence) if s)
         self.gaps.append(sentence)
         self._counters.gaps = len(self.gaps)

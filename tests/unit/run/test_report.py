@@ -36,7 +36,7 @@ def test_loss_is_told_with_its_place_and_what_helps(tally: Tally, words: tuple[s
 
 def test_gaps_are_counted_and_the_last_is_told() -> None:
     assert warning(Tally(), ("first.", "second.")) == "The stream was interrupted 2 times; the last: second."
-    assert warning(Tally(), ("Nothing was captured.",)) == "Nothing was captured."
+    assert warning(Tally(), ("A gap.",)) == "A gap."
 
 
 def test_streams_add_up_and_what_nobody_told_stays_unknown() -> None:
