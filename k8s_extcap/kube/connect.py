@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import urllib3
 from kubernetes import client, config
 from kubernetes.client.rest import RESTClientObject, should_bypass_proxies
 from kubernetes.config.config_exception import ConfigException
@@ -106,6 +107,11 @@ def _find(wanted: _Wanted) -> _Found:
     except ConfigException as error:
         raise ConfigError(
             f"Context '{chosen.name}' cannot be used: {kubeconfig.core(error, '')}. {kubeconfig.MEND}"
+        ) from error
+    except (TypeError, AttributeError, KeyError) as error:  # a list where a text belongs, and the like
+        raise ConfigError(
+            f"Context '{chosen.name}' cannot be used: something in its user or cluster is not as kubectl writes it. "
+            f"{kubeconfig.MEND}"
         ) from error
     if connection.proxy:
         settings.proxy = connection.proxy
@@ -216,7 +222,7 @@ def _session(found: _Found, wanted: _Wanted, capture: str) -> Session:
     settings.connection_pool_maxsize = 4  # the threads that ask at the same time at a capture's start
     # One judgement on certificates for requests and streams: nothing but our TLS context has any.
     settings.ssl_ca_cert = settings.cert_file = settings.key_file = None
-    pool = RESTClientObject(settings).pool_manager
+    pool = _pool(context, settings)
     pool.connection_pool_kw["ssl_context"] = given.tls
     held = Login(given, again)
     held.on_renewed = lambda new: pool.connection_pool_kw.update(ssl_context=new.tls)  # for connections made from now
@@ -238,6 +244,16 @@ def _session(found: _Found, wanted: _Wanted, capture: str) -> Session:
         timeout=wanted.connection.timeout,
         connection=wanted.connection,
     )
+
+
+def _pool(context: Context, settings: Any) -> Any:
+    try:
+        return RESTClientObject(settings).pool_manager
+    except (urllib3.exceptions.HTTPError, ValueError) as error:
+        raise ConfigError(
+            f"The proxy of context '{context.name}' is no address. Correct proxy-url in the kubeconfig, HTTPS_PROXY or "
+            "the option Proxy: http://HOST:PORT."
+        ) from error
 
 
 def _reason(error: Exception) -> str:

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.kube_config import KubeConfigMerger
@@ -88,12 +89,12 @@ def contexts(kubeconfig: str = "") -> Contexts:
 def all_of(merger: KubeConfigMerger) -> Contexts:
     """Its contexts, in the files' order."""
     tree = merger.config.value
-    clusters = {c.get("name"): c for c in _sections(tree, "clusters")}
+    clusters = {str(c.get("name")): c for c in _sections(tree, "clusters")}
     found = []
     for entry in _sections(tree, "contexts"):
-        context = entry.get("context") or {}
-        cluster = clusters.get(context.get("cluster"), {})
-        detail = cluster.get("cluster") or {}
+        context = _table(entry.get("context"))
+        cluster = clusters.get(str(context.get("cluster")), {})
+        detail = _table(cluster.get("cluster"))
         found.append(
             Context(
                 name=str(entry.get("name", "")),
@@ -106,9 +107,14 @@ def all_of(merger: KubeConfigMerger) -> Contexts:
     return Contexts(str(tree.get("current-context") or ""), tuple(found))
 
 
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _sections(tree: dict[str, Any], name: str) -> list[Any]:
     entries = tree.get(name)
-    values = [getattr(e, "value", e) for e in getattr(entries, "value", entries) or ()]
+    listed = getattr(entries, "value", entries)
+    values = [getattr(e, "value", e) for e in (listed if isinstance(listed, list) else ())]
     return [v for v in values if isinstance(v, dict)]
 
 
@@ -122,9 +128,17 @@ def _digest(cluster: dict[str, Any], path: str) -> str:
             raw = (file if file.is_absolute() else Path(path or ".").parent / file).read_bytes()
         else:
             return ""
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return ""
     return hashlib.sha256(raw).hexdigest()[:16]
+
+
+def _leads_somewhere(server: str) -> bool:
+    try:
+        parts = urlsplit(server)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none, half an IPv6 address
+        return False
 
 
 def chosen(merger: KubeConfigMerger, connection: Connection) -> Context:
@@ -141,6 +155,11 @@ def chosen(merger: KubeConfigMerger, connection: Connection) -> Context:
         raise ConfigError(
             f"Context '{name}' has no cluster with a server in the kubeconfig {paths(connection.kubeconfig)}. Correct "
             "it, or choose another context."
+        )
+    if not _leads_somewhere(found.server):
+        raise ConfigError(
+            f"Context '{name}' leads to the server '{found.server[:80]}', which is no address. Correct it in the "
+            f"kubeconfig {paths(connection.kubeconfig)}: https://HOST:PORT."
         )
     if found.user and found.user not in users:
         raise ConfigError(

@@ -15,7 +15,7 @@ import sys
 
 from k8s_extcap.edge import log
 from k8s_extcap.edge.fifo import Sink, open_fifo
-from k8s_extcap.model.errors import ExtcapError, UsageError
+from k8s_extcap.model.errors import ExtcapError, UsageError, clip
 from k8s_extcap.run.stop import Stop, StoppedError, or_stop, watch_parent, watch_signals
 from k8s_extcap.version import VERSION
 from k8s_extcap.wireshark import argv as arguments
@@ -92,7 +92,7 @@ def _begin(sink: Sink | None) -> None:
 def say(sentence: str) -> None:
     """To the host's error dialog. stderr may be gone with a crashed host."""
     try:
-        os.write(2, sentence.encode("utf-8", "replace")[:SHOWN] + b"\n")
+        os.write(2, clip(sentence, SHOWN).encode("utf-8", "replace")[:SHOWN] + b"\n")
     except OSError:
         _log.info("nobody reads stderr")
 

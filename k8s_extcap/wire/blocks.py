@@ -129,11 +129,13 @@ def _options(about: Interface) -> dict[str, Any]:
     }
     if about.filter:
         # The first byte says how the filter is written: 0 is a libpcap expression.
-        options["if_filter"] = [(0, about.filter.encode()[:TEXT_LIMIT])]  # a bare tuple is taken for two
+        options["if_filter"] = [(0, _text(about.filter).encode())]  # a bare tuple is taken for two
     if about.comment:
         options["opt_comment"] = _text(about.comment)
     return options
 
 
 def _text(text: str) -> str:
-    return text.encode()[:TEXT_LIMIT].decode("utf-8", "ignore")
+    """As much as fits, in lines: what a terminal would obey is blanked, since names come from a cluster."""
+    plain = "".join(c if c.isprintable() or c == "\n" else " " for c in text[:TEXT_LIMIT])
+    return plain.encode()[:TEXT_LIMIT].decode("utf-8", "ignore")

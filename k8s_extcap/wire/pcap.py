@@ -92,8 +92,7 @@ class Reader:
         only in pass-through mode (as the first bytes); for pcapng the caller writes the section from `header`.
         NotCaptureError.
         """
-        if self.damage:
-            raise NotCaptureError(self.damage)
+        self._told()
         if self._view is not None:
             self._forget()
         if self.header is None:
@@ -105,7 +104,14 @@ class Reader:
             del self._buffer[:HEADER]
             if not self._pcapng:
                 return start[:HEADER] + bytes(self._records_of())
-        return self._records_of()
+        out = self._records_of()
+        if not out:  # what is whole before the damage is given first, however the input is cut
+            self._told()
+        return out
+
+    def _told(self) -> None:
+        if self.damage:
+            raise NotCaptureError(self.damage)
 
     def feed(self, data: bytes | bytearray | memoryview) -> bytes:
         """`push` and `pull` in one, with a copy that lasts."""
@@ -165,7 +171,7 @@ class Reader:
             start = position + RECORD
             end = start + captured
             if captured > MOST:
-                self._harm(f"a packet of {captured} bytes", packets)
+                self.damage = f"a packet of {captured} bytes"
                 break
             if end > size:
                 break
@@ -198,7 +204,7 @@ class Reader:
         while True:
             end = position + total
             if kind != 6 or number or total != captured + 35 & -4 or total > LARGEST:  # 35: OVERHEAD, rounded up by 4
-                self._harm(f"a block of type {kind} with {total} bytes", packets)
+                self.damage = f"a block of type {kind} with {total} bytes"
                 break
             if end > size:
                 break
@@ -208,7 +214,7 @@ class Reader:
             else:
                 (behind,), after = _LENGTH(buffer, end - 4), -1
             if behind != total:
-                self._harm(f"a block of type 6 with {total} and {behind} bytes", packets)
+                self.damage = f"a block of type 6 with {total} and {behind} bytes"
                 break
             position = end
             packets += 1
@@ -237,7 +243,7 @@ class Reader:
             (captured,) = unpack(buffer, position + 8)
             end = position + RECORD + captured
             if captured > LARGEST:
-                self._harm(f"a packet of {captured} bytes", packets)
+                self.damage = f"a packet of {captured} bytes"
                 break
             if end > size:
                 break
@@ -248,12 +254,6 @@ class Reader:
                 break
         self._count(packets, octets, position)
         return buffer[:position]
-
-    def _harm(self, text: str, packets: int) -> None:
-        """What is whole before the damage is given first, however the input is cut."""
-        self.damage = text
-        if not packets:
-            raise NotCaptureError(text)
 
     def _count(self, packets: int, octets: int, done: int) -> None:
         self.packets += packets
