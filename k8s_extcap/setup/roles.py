@@ -51,6 +51,7 @@ _CONTROLLERS = (
     *rights("list", "replicasets", "statefulsets", "daemonsets", group="apps"),
     *rights("list", "jobs", group="batch"),
 )
+_PROCESSOR = Part("k8s-extcap-node-get", "The node tells for which processor.", rights("get", "nodes"), "cluster")
 
 # By file in docs/roles.
 METHODS: dict[str, tuple[Part, ...]] = {
@@ -76,6 +77,7 @@ METHODS: dict[str, tuple[Part, ...]] = {
     "nsenter-elsewhere": (
         Part("k8s-extcap-nsenter-target", "The pods that are captured are looked up here.", rights("get", "pods")),
         Part("k8s-extcap-nsenter-helper", "The helper pod is made here (--helper-namespace).", _HELPER, "helper"),
+        _PROCESSOR,
     ),
     "nsenter-without-jobs": (
         Part(
@@ -84,7 +86,7 @@ METHODS: dict[str, tuple[Part, ...]] = {
             (*rights("get", "pods"), *_BARE),
         ),
     ),
-    "node": (Part("k8s-extcap-node", "Capture from a node (--helper-namespace).", _HELPER, "helper"),),
+    "node": (Part("k8s-extcap-node", "Capture from a node (--helper-namespace).", _HELPER, "helper"), _PROCESSOR),
     "copy": (Part("k8s-extcap-copy", "Run a second copy of the pod and capture from it.", _COPY),),
     "copy-service-labels": (
         Part(
