@@ -10,7 +10,7 @@ from typing import Literal
 from k8s_extcap import payload
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.kube.exec import FROZEN, Command, ExecStream, open_exec
-from k8s_extcap.methods import guard, tcpdump
+from k8s_extcap.methods import guard, hearing, tcpdump
 from k8s_extcap.model.errors import ExtcapError, RemoteError, StreamError, clip
 from k8s_extcap.model.plan import ExecSpec, Target
 from k8s_extcap.model.request import CaptureRequest
@@ -53,7 +53,8 @@ class RemoteStream:
         self._where = f"container {spec.container or '(default)'} of {target.spoken()}"
         self._ready = asyncio.Event()
         self._needs: asyncio.Queue[str] = asyncio.Queue()
-        self._line = b""
+        self._lines = hearing.Lines()
+        self._began = time.time()
         self._words: list[str] = []
         self._code: int | None = None
         self._bad = ""
@@ -72,22 +73,25 @@ class RemoteStream:
             self._pump.take(data, last=True)
 
     def stderr(self, data: bytes, /) -> None:
-        *lines, self._line = (self._line + data).split(b"\n")
-        self._line = self._line[:WORDS]  # of a line without an end its beginning
-        for line in lines:
-            self._hear(line.decode("utf-8", "replace").strip())
+        for line in self._lines.feed(data):
+            self._hear(line)
+        if self._lines.flood(time.time() - self._began):
+            raise RemoteError(
+                f"{self._where[0].upper()}{self._where[1:]} said {self._lines.heard // 1000:,} kB on standard error, "
+                "more than any tcpdump does. Its tcpdump or shell may be another program; use the method ephemeral."
+            )
 
     def _hear(self, line: str) -> None:
-        if line.startswith(guard.MARK):
-            word, _, rest = line.removeprefix(guard.MARK).partition(" ")
-            if word == "need" and self._needs.qsize() < NEEDS:
-                self._needs.put_nowait(rest)
-            elif word == "ready":
+        word = hearing.word(line)
+        if word is not None:
+            if word.kind == "need" and self._needs.qsize() < NEEDS:
+                self._needs.put_nowait(word.rest)
+            elif word.kind == "ready":
                 self._ready.set()
-            elif word == "bad":
-                self._bad = rest
-            elif word.startswith("rc="):
-                self._code = int(word[3:]) if word[3:].isdecimal() else None
+            elif word.kind == "bad":
+                self._bad = word.rest
+            elif word.kind == "rc":
+                self._code = word.code
         elif line.startswith(tcpdump.CHOSEN):
             self.nic = clip(line.removeprefix(tcpdump.CHOSEN), 15)  # IFNAMSIZ - 1; it comes from a pod
         elif tcpdump.count(line, self.statistics) or tcpdump.noise(line):
@@ -183,9 +187,8 @@ class RemoteStream:
 
     def _judge(self, stream: ExecStream) -> None:
         """Why it ended. Everything is well if we asked for it; else the far side's words decide."""
-        if self._line:
-            self._hear(self._line.decode("utf-8", "replace").strip())
-            self._line = b""
+        for line in self._lines.end():
+            self._hear(line)
         failure = stream.failure
         try:
             self._pump.finish()  # what came is kept, whatever went wrong
