@@ -128,14 +128,20 @@ def _run(place: Stage, load: Load, words: Sequence[str], home: Path, env: dict[s
             interrupt_far(place.far)
         code = capture.join() if stock else capture.end()
         said = capture.said()
-    kept = account(capture.chunks, {1: sent}, "" if stock else said, counted=counted[0] if counted else None)
-    return _Run(_with_stock(kept, said) if stock else kept, round(100 * busy), code, said)
+    kept = account(
+        capture.chunks,
+        {1: sent},
+        "" if stock else said,
+        counted=counted[0] if counted else None,
+        kernel=_told(said) if stock else None,
+    )
+    return _Run(kept, round(100 * busy), code, said)
 
 
-def _with_stock(made: Account, said: str) -> Account:
+def _told(said: str) -> int | None:
     """A pcap has no statistics: tcpdump's own words are on kubectl's standard error."""
     found = re.findall(r"(\d+) packets? dropped by kernel", said)
-    return made._replace(kernel=int(found[-1]) if found else None)
+    return int(found[-1]) if found else None
 
 
 def _idle() -> float:

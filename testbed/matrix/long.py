@@ -13,8 +13,8 @@ NAME = "long"
 
 TITLES = {
     "large": f"{large.OCTETS / 1e9:.0f} GB through one capture, TCP super-frames; the packets are judged as they come",
-    "cutter": f"a quiet capture behind a cutter of connections that are idle for {quiet.IDLE:.0f} s; beside it a "
-    "quiet `kubectl exec`, which it cuts",
+    "cutter": f"a quiet capture behind a cutter of connections that are idle for {quiet.IDLE:.0f} s; one that "
+    "says nothing it cuts",
     "paused": f"nobody reads the capture for {paused.PAUSE} s while {paused.RATE:,} packets a second come, then it is "
     "read on: the TCP window is shut, the kernel's ring runs over",
     "hours": f"{quiet.HOURS} quiet hours: as many signs of life and pings, {quiet.FASTER} times as fast",

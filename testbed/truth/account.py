@@ -84,19 +84,26 @@ def _disagreements(account: Account) -> list[str]:
 
 
 def account(
-    capture: Path | Iterable[Chunk], sent: Mapping[int, int], said: str = "", *, counted: int | None = None
+    capture: Path | Iterable[Chunk],
+    sent: Mapping[int, int],
+    said: str = "",
+    *,
+    counted: int | None = None,
+    kernel: int | None = None,
 ) -> Account:
     """The account of one capture. `sent`: messages by flow, handed to the kernel a second before the stop at least.
 
     `said`: the standard error of `k8s-extcap capture`, "" where there is none. `counted`: packets that the kernel
     counted on the way (over TCP a message is no packet); then the packets of the file are held against it, and the
-    messages only where nothing was dropped.
+    messages only where nothing was dropped. `kernel`: the kernel's drops as somebody else told them, where the file
+    cannot (a pcap).
     """
     notes = Notes()
     chunks = stored(capture) if isinstance(capture, Path) else capture
     report = judge(chunks, {flow: Expected(sent=count) for flow, count in sent.items()}, notes=notes)
     total, filed = sum(sent.values()), sum(f.expected - f.missing for f in report.flows.values())
-    kernel, interface = _sum(t.os_dropped for t in notes.told.values()), _sum(t.if_dropped for t in notes.told.values())
+    interface, told = _sum(t.if_dropped for t in notes.told.values()), _sum(t.os_dropped for t in notes.told.values())
+    kernel = told if kernel is None else kernel
     gaps = tuple(text for told in notes.told.values() for text in told.comments)
     made = Account(total, filed, kernel, interface, gaps, last_line(said), notes.told, report)
     if counted is not None and (made.dropped or filed == total):
