@@ -10,7 +10,7 @@ from typing import Any, Literal
 from k8s_extcap.model.errors import clip
 from k8s_extcap.model.plan import Plan
 
-LONG = 1000  # characters; the API server takes 1,024 bytes of a message (core/v1 validation)
+LONG = 1024  # bytes of a message that the API server takes (core/v1 validation)
 When = Literal["began", "ended"]
 _REASONS: dict[When, str] = {"began": "CaptureStarted", "ended": "CaptureEnded"}
 
@@ -39,7 +39,7 @@ def body(plan: Plan, capture: str, when: When, told: str, *, at: str, by: str) -
         "involvedObject": about,
         "type": "Normal",
         "reason": _REASONS[when],
-        "message": clip(f"Packet capture {capture} by {by}: {told}", LONG),
+        "message": clip(f"Packet capture {capture} by {by}: {told}", LONG).encode()[:LONG].decode(errors="ignore"),
         "source": {"component": "k8s-extcap"},
         "reportingComponent": "k8s-extcap",
         "reportingInstance": capture,

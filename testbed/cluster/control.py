@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from testbed.cluster import audit
 from testbed.cluster.bed import API_PORT, SERVICE_CIDR, SERVICE_CIDR6, Bed, has_ipv6
 from testbed.cluster.kubelet import starter
 
@@ -38,6 +39,7 @@ def start_api(bed: Bed, version: str) -> Daemons:
         f"--kubelet-client-key={pki / 'apiserver-kubelet.key'}",
         "--kubelet-preferred-address-types=InternalIP",
         "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction", "--allow-privileged=true",
+        *audit.flags(bed),
     ]  # fmt: skip
     return {"API server": starter(bed, bed.node(1))("apiserver", argv)}
 
