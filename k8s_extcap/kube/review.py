@@ -208,10 +208,20 @@ def _dear(api: Api, request: CaptureRequest, target: Target, facts: Facts) -> Fa
         )
     place = nsenter.namespace(request, target)
     pods = next((n for n in needs if n.startswith("create pods") and "/" not in n), "")
-    if request.helper.image and target.node and pods and answers.get(pods):
+    facts = replace(facts, may=answers, dry_run={**facts.dry_run, **tried})
+    # Such a pod stands out in an audit log, even as a dry run: it is asked about when nothing smaller will do.
+    if request.helper.image and target.node and pods and answers.get(pods) and not _beside(request, target, facts):
         body = helper.pod(request, target.node, "k8s-extcap-dry-run", "dry-run")
-        tried |= dry(admission.HELPER, lambda: api.create(f"/api/v1/namespaces/{place}/pods", body, dry_run=True))
-    return replace(facts, may=answers, dry_run={**facts.dry_run, **tried})
+        asked = dry(admission.HELPER, lambda: api.create(f"/api/v1/namespaces/{place}/pods", body, dry_run=True))
+        facts = replace(facts, dry_run={**facts.dry_run, **asked})
+    return facts
+
+
+def _beside(request: CaptureRequest, target: Target, facts: Facts) -> bool:
+    """Whether an ephemeral container will be taken."""
+    if request.method != "auto" or "ephemeral" not in ladder.candidates(request, target):
+        return False
+    return ladder.assess(request, target, facts, "ephemeral").usable is not False
 
 
 def _try_ephemeral(api: Api, request: CaptureRequest, target: Target, facts: Facts) -> dict[str, str | None]:

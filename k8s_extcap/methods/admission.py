@@ -13,6 +13,7 @@ PLAIN = "ephemeral"
 HELPER = "nsenter"
 COPY = "copy"
 LABEL = "pod-security.kubernetes.io/enforce"
+ELSEWHERE = ", or the method nsenter with a helper in another namespace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def capabilities(facts: Facts) -> Policy:
     """For a root ephemeral container. The baseline level forbids to *add* NET_RAW, yet the default set of containerd
     has it; CRI-O's has not (kubernetes#118962), and then the attempt tells. The restricted level forbids root.
     """
-    ask = f"the label {LABEL}: baseline on the namespace, or the method nsenter with a helper in another namespace"
+    ask = f"the label {LABEL}: baseline on the namespace{ELSEWHERE}"
     tried = facts.dry_run
     if WITH_RAW in tried and tried[WITH_RAW] is None:
         return Policy(True, ("NET_RAW",))

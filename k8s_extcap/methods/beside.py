@@ -6,6 +6,7 @@ from typing import Any
 
 from k8s_extcap.model.plan import Facts, Target
 from k8s_extcap.model.request import CaptureRequest
+from k8s_extcap.wireshark.options import HELPER_IMAGE
 
 ASK_IMAGE = "an image with sh, dd and sha256sum in the option Helper image (--helper-image)"
 IDLE = 300  # seconds without a capture until it ends itself: long enough to look at a capture and start the next
@@ -36,8 +37,10 @@ def literal(text: str) -> str:
 
 
 def image_of(request: CaptureRequest, target: Target, facts: Facts) -> tuple[str, str]:
-    """(image, why there is none): the configured one, else that of a container of the pod known to have a shell."""
-    if request.helper.image:
+    """(image, why there is none): the one that was named, else that of a container of the pod known to have a shell,
+    which needs no registry, else the default.
+    """
+    if request.helper.image not in ("", HELPER_IMAGE):
         return request.helper.image, ""
     images = {c.name: c.image for c in (*target.pod.spec.containers, *target.pod.spec.init_containers)}
     reasons = []
@@ -51,7 +54,16 @@ def image_of(request: CaptureRequest, target: Target, facts: Facts) -> tuple[str
             reasons.append(f"the image of {name} lacks {', '.join(lacking)}")
         else:
             return images[name], ""
+    if request.helper.image:
+        return request.helper.image, ""
     return "", "; ".join(reasons) or "no container of the pod tells what its image has"
+
+
+def spoken(request: CaptureRequest, image: str) -> str:
+    """Which image that is, for sentences; "" for the one that the user named."""
+    if image == HELPER_IMAGE:
+        return " from the default helper image"
+    return "" if image == request.helper.image else " from its own image"
 
 
 def entry(name: str, image: str, capabilities: tuple[str, ...]) -> dict[str, Any]:

@@ -77,8 +77,7 @@ def assess(request: CaptureRequest, target: Target, facts: Facts) -> Verdict:
         return ready
     if ready.existing:
         return Verdict(NAME, True, f"the ephemeral container {ready.existing} of an earlier capture still runs")
-    own = "" if request.helper.image else " from its own image"
-    return Verdict(NAME, ready.certain, f"an ephemeral container{own} can be added")
+    return Verdict(NAME, ready.certain, f"an ephemeral container{beside.spoken(request, ready.image)} can be added")
 
 
 def patch(container: dict[str, Any]) -> dict[str, Any]:

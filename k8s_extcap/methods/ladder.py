@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from k8s_extcap.methods import copy, ephemeral, nsenter, resident, special, upload
+from k8s_extcap.methods import admission, copy, ephemeral, nsenter, resident, special, upload
 from k8s_extcap.methods.lookup import HOST_END
 from k8s_extcap.model.errors import LIMIT, MethodError, clip
 from k8s_extcap.model.plan import Facts, Plan, Target, Verdict
@@ -101,11 +101,14 @@ def _none(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> M
     beyond = [v for v in verdicts if v.method not in allowed and v.usable is not False and v.method != "copy"]
     refused = [v for v in verdicts if v.method in allowed]
     if beyond and request.method != "auto":
-        ask = f"It takes {refused[0].ask}. Or " if refused[0].ask else ""
+        automatic = ", or 'auto'" if beyond[0].footprint <= footprint(request.allow) else ""
+        # What would work is named below, once.
+        known = admission.ELSEWHERE if beyond[0].method == "nsenter" else ""
+        ask = f"It takes {refused[0].ask.removesuffix(known)}. Or " if refused[0].ask else ""
         return _reasoned(
             f"Method {request.method} cannot capture {who}: ",
             refused[0].sentence,
-            f". {ask or 'But '}method {beyond[0].method} would work: choose it, or 'auto'.",
+            f". {ask or 'But '}method {beyond[0].method} would work: choose it{automatic}.",
         )
     if beyond:
         best = beyond[0]
@@ -114,6 +117,8 @@ def _none(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> M
             f"Method {best.method} would capture {who} ({best.sentence}), but it leaves more than 'May use' allows: "
             f"choose it with --allow {best.method}, for good with 'k8s-extcap allow {best.method}'. {reasons}"
         )
+    if request.method != "auto" and not refused[0].ask:
+        return _reasoned(f"Method {request.method} cannot capture {who}: ", refused[0].sentence, ".")
     asking = next((v for v in refused if v.ask), None) or next((v for v in verdicts if v.ask), None)
     if asking:
         return _reasoned(

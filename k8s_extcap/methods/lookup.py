@@ -3,7 +3,7 @@
     sh -c TEXT enter IDS CONTAINER ADDRESSES NIC NSX PROGRAM [ARG...]
 
 IDS are the pod's uid as cgroup paths write it, or `-` for the node itself. `@nic` among the arguments becomes the
-interface found. In a cgroup path the *first* pod decides: a container may make cgroups below its own, and name them as
+interface found, ` or @own)` at the end of one the runtime's own ports. In a cgroup path the *first* pod decides: a container may make cgroups below its own, and name them as
 it likes. Where the node is itself a pod's container, the helper's own path tells how many pods are above.
 
 What is found here is only a guess until `nsx` has proven it: same process, not the node's namespace, the pod's address
@@ -15,6 +15,7 @@ from __future__ import annotations
 NODE = "-"
 HOST_END = "host"  # value of the option Network interface: the host end of the pod's veth
 NIC = "@nic"
+OWN = "@own"  # last in a filter's list of ports
 NOT_FOUND = 97  # exit code: no process of the pod, or no such interface
 
 # Sets `mark` to the component that names our pod and `deep` to what follows it, if the cgroup file $1 is of our pod.
@@ -90,6 +91,30 @@ peer() {
 } 2>/dev/null
 """
 
+# The ports that the node's container runtime listens on. One of them, a random one, carries every exec over the loopback,
+# this capture too. A process in a pod may call itself as it likes, so it is none of those.
+_RUNTIME = r"""
+runtime() {
+  held=
+  depth $proc/self/cgroup
+  for p in $proc/[0-9]*; do
+    read -r comm <$p/comm || continue
+    case $comm in (containerd|crio|cri-dockerd) ;; (*) continue;; esac
+    while IFS= read -r line; do
+      parts "$line" $pods_above
+      [ -z "$mark" ] || continue 2
+    done <$p/cgroup
+    held="$held $(ls -l $p/fd/)"
+  done
+  for f in $proc/1/net/tcp $proc/1/net/tcp6; do
+    while read -r n at to state q t r u o inode x; do
+      [ "$state" = 0A ] || continue
+      case $held in (*"socket:[$inode]"*) printf ' or tcp port %d' $((0x${at##*:}));; esac
+    done <$f
+  done
+} 2>/dev/null
+"""
+
 # The guard unlinks what was uploaded after a second or two; a look through a large node's /proc may take longer.
 _ENTER = r"""
 ids=$1 cid=$2 addresses=$3 wanted=$4 nsx=$5 program=$6 proc=${K8S_EXTCAP_PROC:-/proc}
@@ -123,6 +148,7 @@ while [ $n -gt 0 ]; do
   a=$1 n=$((n-1))
   shift
   [ "$a" != @nic ] || a=$name
+  case $a in (*" or @own)") a="${a%" or @own)"}$(runtime))";; esac
   set -- "$@" "$a"
 done
 echo "helper: interface $name" >&2
@@ -131,7 +157,7 @@ exec "$nsx" $proof $pid "$program" "$@"
 
 
 def text() -> str:
-    lines = (line.strip() for line in (_BELONGS + _FIND + _CHOOSE + _ENTER).splitlines())
+    lines = (line.strip() for line in (_BELONGS + _FIND + _CHOOSE + _RUNTIME + _ENTER).splitlines())
     return "\n".join(line for line in lines if line)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from k8s_extcap.methods import admission, guard, helper, lookup, own_stream, programs, rights, tcpdump
+from k8s_extcap.methods import admission, beside, guard, helper, lookup, own_stream, programs, rights, tcpdump
 from k8s_extcap.model.plan import Binary, ExecSpec, Facts, Plan, Step, Target, Verdict
 from k8s_extcap.model.request import CaptureRequest, MethodName
 
@@ -40,9 +40,8 @@ def _lacking(request: CaptureRequest, target: Target, facts: Facts) -> tuple[str
     wanted = needs(request, target)
     jobs, pods = _of(wanted, _JOBS), _of(wanted, _PODS)
     lacking = rights.missing(facts, tuple(need for need in wanted if need not in (*jobs, *pods)))
-    if rights.missing(facts, pods):
-        lacking += rights.missing(facts, jobs)
-    return lacking
+    no_jobs, no_pods = rights.missing(facts, jobs), rights.missing(facts, pods)
+    return lacking + (min(no_jobs, no_pods, key=len) if no_pods else ())  # of two ways the nearer one; Jobs first
 
 
 def _programs(facts: Facts) -> tuple[Binary, Binary] | str:
@@ -66,14 +65,20 @@ def assess(request: CaptureRequest, target: Target, facts: Facts) -> Verdict:
         return Verdict(NAME, False, f"node {target.node} has taints", "the option Tolerations (--tolerations all)")
     have = _programs(facts)
     if isinstance(have, str):
-        return Verdict(NAME, False, have)
+        if facts.node_arch or any(c.machine for c in facts.containers.values()):
+            return Verdict(NAME, False, have)
+        ask = rights.rule(("get nodes",)).replace("a Role", "a ClusterRole")
+        return Verdict(
+            NAME, False, f"you may not get nodes, and no container tells the processor of {target.node}", ask
+        )
     refusal = facts.dry_run.get(admission.HELPER)
     if refusal:
         ask = "a namespace that admits it in the option Helper namespace (--helper-namespace)"
         policy = admission.refused(refusal, ask)
         return Verdict(NAME, False, policy.sentence, policy.ask)
     certain = True if admission.HELPER in facts.dry_run else None
-    return Verdict(NAME, certain, f"a helper pod on node {target.node} can enter its network")
+    image = beside.spoken(request, request.helper.image)
+    return Verdict(NAME, certain, f"a helper pod{image} on node {target.node} can enter its network")
 
 
 def _steps(request: CaptureRequest, target: Target, facts: Facts, capture: str, text: str) -> tuple[Step, ...]:
@@ -106,7 +111,8 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict
     pod = target.pod
     in_node = target.is_node or pod.spec.host_network
     on_node = in_node or request.interface == lookup.HOST_END
-    asked = own_stream.leave_out(request, facts) if on_node else request
+    runtime = on_node and own_stream.loops(request)
+    asked = own_stream.leave_out(request, facts, lookup.OWN if runtime else "") if on_node else request
     run = tcpdump.line(
         replace(asked, buffer_kib=0),
         program.path,
@@ -131,7 +137,7 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict
         nic=request.interface or ("" if in_node else "eth0"),
     )
     steps = _steps(request, target, facts, capture, text)
-    note = f"; {own_stream.sentence(facts)}" if on_node else ""
+    note = f"; {own_stream.sentence(facts, runtime=runtime)}" if on_node else ""
     why = f"{target.spoken()}: {verdict.sentence}; it is deleted afterwards{note}."
     leaves = f"nothing; if all clean-up fails, {steps[0].what} ends itself"
     return Plan(NAME, target, steps, (spec,), why, leaves)

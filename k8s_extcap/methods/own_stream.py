@@ -18,13 +18,20 @@ def ports(facts: Facts) -> tuple[int, ...]:
     return tuple(dict.fromkeys((KUBELET, API_SERVER, TUNNEL, *own)))
 
 
-def leave_out(request: CaptureRequest, facts: Facts) -> CaptureRequest:
+def loops(request: CaptureRequest) -> bool:
+    """Whether the runtime's own port is on the interface: it listens on the loopback, where every exec passes."""
+    return request.interface in ("lo", "any")
+
+
+def leave_out(request: CaptureRequest, facts: Facts, more: str = "") -> CaptureRequest:
     """The request with a filter that passes nothing of its own path. The runtime's streaming server listens on a
-    random port of lo: that is why lo and `any` are never chosen in a node's network, only taken when asked for.
+    random port of lo: that is why lo and `any` are never chosen in a node's network, only taken when asked for. `more`
+    is what a helper on the node puts that port in the place of.
     """
-    away = "not (" + " or ".join(f"tcp port {p}" for p in ports(facts)) + ")"
+    away = "not (" + " or ".join([*(f"tcp port {p}" for p in ports(facts)), *([more] if more else [])]) + ")"
     return replace(request, filter=f"({request.filter}) and {away}" if request.filter.strip() else away)
 
 
-def sentence(facts: Facts) -> str:
-    return "the stream's own path is left out (tcp ports " + ", ".join(str(p) for p in ports(facts)) + ")"
+def sentence(facts: Facts, *, runtime: bool = False) -> str:
+    also = ", and the container runtime's" if runtime else ""
+    return "the stream's own path is left out (tcp ports " + ", ".join(str(p) for p in ports(facts)) + also + ")"

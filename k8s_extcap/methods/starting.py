@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from k8s_extcap.model.errors import MethodError, clip
+from k8s_extcap.model.errors import LIMIT, MethodError, clip
 from k8s_extcap.model.objects import ContainerStatus, Pod
 
 # Reasons of the kubelet after which waiting does not help (pkg/kubelet/images/types.go, container/sync_result.go).
@@ -38,7 +38,9 @@ def started(pod: Pod, container: str) -> bool:
     if status and status.state.waiting:
         reason, said = status.state.waiting.reason, clip(status.state.waiting.message, 200)
         if reason in _PULL:
-            raise MethodError(f"The image {image} of container {container} cannot be pulled ({reason}): {said}")
+            head = f"The image {image} of container {container} cannot be pulled ({reason}): "
+            tail = " Set the option Helper image (--helper-image) to one that the nodes can pull."
+            raise MethodError(head + clip(said.rstrip("."), max(60, LIMIT - len(head) - len(tail) - 1)) + "." + tail)
         if reason in _CREATE:
             raise _dead(container, image, reason, said)
     if status and status.state.terminated:

@@ -12,6 +12,14 @@ from __future__ import annotations
 UNCHOSEN = "."
 # What a person writes to empty a text that was remembered: a cleared field reaches us as an untouched one.
 NONE = "none"
+# What the helper pod runs where no image is named: the small busybox of Kubernetes' own tests, from the registry that
+# nodes have their own images from. Its digest (an index: amd64, arm64, arm, ppc64le, s390x) is the one that
+# kubernetes/k8s.io publishes under this tag in registry.k8s.io/images/k8s-staging-e2e-test-images/images.yaml, and the
+# one that projects which pin this image have written down.
+HELPER_IMAGE = (
+    "registry.k8s.io/e2e-test-images/busybox:1.36.1-1"
+    "@sha256:a9155b13325b2abef48e71de77bb8ac015412a566829f621d06bfae5c699b1b9"
+)
 # Always in a dialog, and a selector is passed if and only if a dialog's values were applied: it tells us that.
 MARKER = "remember"
 
@@ -254,9 +262,10 @@ OPTIONS: tuple[Option, ...] = (
         "Method",
         "text",
         "Helper image",
-        "Image of the helper pod and the ephemeral container, best pinned by digest; "
-        "empty: the ephemeral container runs the target's own image",
-        placeholder="registry.example/tools@sha256:…",
+        "Image of the helper pod and the ephemeral container, any with sh, dd and sha256sum, best pinned by digest. "
+        "As long as it is the default, the ephemeral container runs the target's own image where that has them; "
+        "none: no other image is ever run",
+        HELPER_IMAGE,
         keep="consent",
     ),
     Option("pull-secret", "Method", "text", "Pull secret", "Secret with which the helper image is pulled"),

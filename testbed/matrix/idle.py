@@ -16,9 +16,6 @@ SECONDS = 30
 CEILING = 100_000  # bytes per second: the promise of the issue
 DEFAULT, VETH, LINK = "(default)", "(a pod's host end)", "(link to the other node)"
 CHOICES = (DEFAULT, "eth0", VETH, LINK, "lo", "any")
-#: The runtime's streaming port, a random one on the loopback, carries the capture itself (docs/methods.md).
-LOOPS = ("lo", "any")
-BRIEF = 5  # seconds there: it is all the same packet, again and again
 
 
 def cells(site: Site) -> Iterator[Cell]:
@@ -33,13 +30,12 @@ def _idle(site: Site, node: str, choice: str) -> Outcome:
     nic = {DEFAULT: "", VETH: _veth(site, node), LINK: link}.get(choice, choice)
     home = product.home(site, "idle")
     options = ("--nic", nic) if nic else ()
-    # The ceiling of the rate would hide a loop, so it is raised; where one is known to be, it is kept.
-    seconds, ceiling = (BRIEF, ()) if choice in LOOPS else (SECONDS, ("--limit-rate", "none"))
-    ended = product.capture(site, home, f"node/{node}", "--limit-time", f"{seconds}s", *ceiling, *options)
+    # The ceiling of the rate would hide a loop, so it is raised.
+    ended = product.capture(site, home, f"node/{node}", "--limit-time", f"{SECONDS}s", "--limit-rate", "none", *options)
     file = home / "capture.pcapng"
     size = file.stat().st_size if file.exists() else 0
     outcome = ended.outcome(wanted=0)
-    rate = size // seconds
+    rate = size // SECONDS
     figures: dict[str, Figure] = {
         "bytes_per_second": rate,
         "packets": ended.packets,

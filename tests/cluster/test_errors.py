@@ -79,7 +79,7 @@ CASES = (
     Case("real-pod-completed", "k8s-pod-NS.completed", (), "The pod has completed.", "Choose one that runs."),
     Case("real-pod-no-image", "k8s-pod-NS.no-image", SHORT, "The pod's image is not there.", "kubectl describe pod."),
     Case("real-no-shell", "k8s-pod-hard.scratch-n1", ("--allow", "upload"), "The image has no shell.",
-         "Allow ephemeral, with a helper image."),
+         "Allow ephemeral."),
     Case("real-no-capability", "k8s-pod-hard.nocaps-n1", ("--method", "upload"), "The pod drops NET_RAW.",
          "Use ephemeral, or auto."),
     Case("real-policy", "k8s-pod-restricted.strict-n1", (), "Pod security refuses an ephemeral container.",

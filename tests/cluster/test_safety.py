@@ -115,7 +115,7 @@ def test_a_pod_near_its_memory_limit_survives(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("interface", ["", "eth0"])
+@pytest.mark.parametrize("interface", ["", "eth0", "lo", "any"])
 @pytest.mark.parametrize("node", ["n1", "n2"])
 def test_an_idle_nodes_capture_does_not_feed_itself(
     cluster: Cluster, session: Session, node: str, interface: str

@@ -222,6 +222,21 @@ def test_a_user_without_the_variable_has_a_home_all_the_same(monkeypatch: pytest
     assert folders.state() == f"{home}/.local/state/{folders.NAME}"
 
 
+def test_an_edit_is_noticed_without_the_variable_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    entry = list(pwd.getpwuid(os.getuid()))
+    entry[5] = str(tmp_path)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _uid: pwd.struct_passwd(entry))
+    before = catalog.stamp()
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube/config").write_text("{}")
+    after = catalog.stamp()
+    assert before != after
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert catalog.stamp() == after
+
+
 def test_what_could_not_be_written_leaves_nothing(tmp_path: Path) -> None:
     target = tmp_path / "options"
     target.mkdir()  # a file cannot take its place

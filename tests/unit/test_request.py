@@ -11,14 +11,14 @@ from k8s_extcap.model.errors import UsageError
 from k8s_extcap.model.ids import Name
 from k8s_extcap.model.request import CaptureRequest, Connection, Helper, Limits
 from k8s_extcap.wireshark import target, units
-from k8s_extcap.wireshark.options import BY_CALL, OPTIONS
+from k8s_extcap.wireshark.options import BY_CALL, HELPER_IMAGE, OPTIONS
 from k8s_extcap.wireshark.request import log_of, settle, to_request
 
 BROWSE, POD = Name("browse"), Name("pod", "shop", "web-1")
 
 
 def test_nothing_said_is_the_models_default() -> None:
-    assert to_request(POD, {}) == CaptureRequest(target=POD)
+    assert to_request(POD, {}) == CaptureRequest(target=POD, helper=Helper(image=HELPER_IMAGE))
 
 
 def test_the_tables_defaults_say_the_same_as_silence() -> None:
@@ -82,7 +82,9 @@ def test_the_hosts_filter_wins() -> None:
 def test_none_empties_and_a_blank_does_not_choose() -> None:
     assert to_request(POD, {"limit-rate": "none"}).limits.rate == 0
     assert to_request(POD, {"limit-rate": " "}).limits.rate == 20_000_000
-    assert to_request(POD, {"comment": "none", "helper-image": "none"}) == to_request(POD, {})
+    assert to_request(POD, {"comment": "none", "tcpdump": "none"}) == to_request(POD, {})
+    assert to_request(POD, {"helper-image": "none"}).helper.image == ""
+    assert to_request(POD, {"helper-image": " "}).helper.image == HELPER_IMAGE
 
 
 @pytest.mark.parametrize(

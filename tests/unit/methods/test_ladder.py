@@ -145,6 +145,15 @@ def test_the_policys_own_words_are_in_the_error() -> None:
         ladder.plan(request(), target(), CHOICES["restricted"][0], "0")
 
 
+def test_a_way_out_is_named_once() -> None:
+    with pytest.raises(MethodError) as caught:
+        ladder.plan(request(method="ephemeral", helper=HELPER), target(), CHOICES["restricted"][0], "0")
+    assert caught.value.sentence.count("nsenter") == 1
+    assert caught.value.sentence.endswith("Or method nsenter would work: choose it.")
+    with pytest.raises(MethodError, match="or the method nsenter with a helper in another namespace"):
+        ladder.plan(request(method="ephemeral"), target(), CHOICES["restricted"][0], "0")
+
+
 def ended(phase: str) -> Pod:
     status = ContainerStatus(name="app", state=State(terminated=StateDetail(reason="Completed", exit_code=0)))
     return msgspec.structs.replace(pod(), status=PodStatus(phase=phase, container_statuses=(status,)))

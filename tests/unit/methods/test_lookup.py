@@ -50,10 +50,17 @@ class Node:
         (place / "ifindex").write_text(f"{index}\n")
         (place / "iflink").write_text(f"{link}\n")
 
-    def enter(self, ids: str = UID, cid: str = CID, wanted: str = "", addresses: str = "10.0.0.7 fd00::7") -> str:
+    def enter(
+        self,
+        ids: str = UID,
+        cid: str = CID,
+        wanted: str = "",
+        addresses: str = "10.0.0.7 fd00::7",
+        filter: str = "tcp port 80 or 'x y'",  # noqa: A002  the host's word
+    ) -> str:
         argv = ("enter", ids, cid, addresses, wanted, f"{self.folder}/nsx", f"{self.folder}/tcpdump")
         done = subprocess.run(
-            [*self.shell, "-c", 'eval "$TEXT"', *argv, "-i", "@nic", "-w", "-", "--", "tcp port 80 or 'x y'"],
+            [*self.shell, "-c", 'eval "$TEXT"', *argv, "-i", "@nic", "-w", "-", "--", filter],
             env={"PATH": "/usr/bin:/bin", "TEXT": lookup.text(), "K8S_EXTCAP_PROC": str(self.proc)},
             capture_output=True,
             text=True,
@@ -132,6 +139,39 @@ def test_the_node_itself(node: Node) -> None:
     node.process(1, cgroups.v1("/"), nics=("lo", "veth1", "eth0", "ens3"), route="ens3")
     ran = node.enter(lookup.NODE, "-", addresses="")
     assert f"-n 1 {node.folder}/tcpdump.run -i ens3" in ran
+
+
+# Two listeners and a connection, as /proc/net/tcp has them: ports 42859, 6443 and 10250.
+TCP = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:A76B 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 11 1 0 100 0 0 10 0
+   1: 0100007F:192B 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12 1 0 100 0 0 10 0
+   2: 0100007F:280A 0100007F:A76B 01 00000000:00000000 00:00000000 00000000     0        0 13 1 0 100 0 0 10 0
+"""
+IN_A_POD = cgroups.v1(f"/kubepods/besteffort/pod{UID}/{CID}")
+
+
+def program(node: Node, pid: int, name: str, sockets: tuple[int, ...], cgroup: str = cgroups.v1("/system")) -> None:
+    node.process(pid, cgroup)
+    (node.proc / str(pid) / "comm").write_text(f"{name}\n")
+    (node.proc / str(pid) / "fd").mkdir()
+    for number, inode in enumerate(sockets):
+        (node.proc / str(pid) / "fd" / str(number)).symlink_to(f"socket:[{inode}]")
+
+
+@pytest.mark.parametrize("name", ["containerd", "crio", "cri-dockerd", "containerd-shim"])
+@pytest.mark.parametrize("where", ["node", "pod", "nested"])
+def test_the_runtimes_own_port_is_left_out_on_the_loopback(node: Node, name: str, where: str) -> None:
+    above = f"/kubepods/podabove/{'9' * 64}" if where == "nested" else ""
+    node.process("self", cgroups.v1(f"{above}/kubepods/besteffort/pod{HELPER}/{HCID}"))
+    node.process(1, cgroups.v1("/"))
+    (node.proc / "1/net/tcp").write_text(TCP)
+    program(node, 40, name, (7, 11, 13), IN_A_POD if where == "pod" else cgroups.v1(f"{above}/system"))
+    program(node, 41, "kube-apiserver", (12,))
+    asked = "(tcp) and not (tcp port 10250 or @own)"
+    ran = node.enter(lookup.NODE, "-", wanted="lo", addresses="", filter=asked)
+    found = name != "containerd-shim" and where != "pod"
+    assert ran.endswith("not (tcp port 10250 or tcp port 42859)" if found else "not (tcp port 10250)"), node.said
 
 
 @pytest.mark.parametrize(
