@@ -8,13 +8,13 @@ default; to take a Service's traffic it keeps exactly those that the Service sel
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import Any
 
-from k8s_extcap.methods import admission, beside, guard, nics, programs, rights, tcpdump
+from k8s_extcap.methods import admission, beside, programs, rights, tcpdump
 from k8s_extcap.methods.helper import ANNOTATIONS, LAST, labels
+from k8s_extcap.methods.inside import Program, exec_of
 from k8s_extcap.model.objects import Pod
-from k8s_extcap.model.plan import Binary, ExecSpec, Facts, Plan, Step, Target, Verdict
+from k8s_extcap.model.plan import Binary, Facts, Plan, Step, Target, Verdict
 from k8s_extcap.model.request import CaptureRequest, MethodName
 
 NAME: MethodName = "copy"
@@ -139,19 +139,7 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict
         Step("wait", f"{pods}/{name}", f"{what} runs", container=CONTAINER, timeout=request.connection.wait),
     )
     file = programs.upload(binary, "/", capture)
-    choice = nics.choose(request, (), host_network=False)
-    asked = replace(request, buffer_kib=0)
-    kib = request.buffer_kib or tcpdump.RING_KIB
-    run = tcpdump.line(asked, file.path, mode="ours", nic=choice.nic, buffer_kib=kib, drop_to_root=False)
-    spec = ExecSpec(
-        namespace=target.namespace,
-        pod=name,
-        container=CONTAINER,
-        command=guard.wrap(run.argv, (file,), tail=run.tail),
-        uploads=(file,),
-        settle=run.settle,
-        tail=run.tail,
-        nic=choice.nic,
-    )
+    program = Program(CONTAINER, file.path, request.buffer_kib or tcpdump.RING_KIB, file, pod=name)
+    spec, _ = exec_of(request, target, facts, program, ())
     why = f"{target.spoken()}: {verdict.sentence}; the copy {name} is deleted afterwards."
     return Plan(NAME, target, steps, (spec,), why, f"nothing; if all clean-up fails, {what} ends itself within a day")

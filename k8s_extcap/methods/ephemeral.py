@@ -7,11 +7,11 @@ minutes. The API server never removes the entry from the pod's spec.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
-from k8s_extcap.methods import admission, beside, guard, memory, nics, own_stream, programs, rights, tcpdump
-from k8s_extcap.model.plan import Binary, ExecSpec, Facts, Plan, Step, Target, Tri, Verdict
+from k8s_extcap.methods import admission, beside, memory, programs, rights
+from k8s_extcap.methods.inside import Program, exec_of
+from k8s_extcap.model.plan import Binary, Facts, Plan, Step, Target, Tri, Verdict
 from k8s_extcap.model.request import CaptureRequest, MethodName
 
 NAME: MethodName = "ephemeral"
@@ -107,25 +107,10 @@ def _steps(request: CaptureRequest, target: Target, ready: Ready, name: str) -> 
 def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict, capture: str) -> Plan:
     ready = _ready(request, target, facts)
     assert isinstance(ready, Ready)  # the verdict of the same facts said so
-    host = target.pod.spec.host_network
-    asked = own_stream.leave_out(request, facts) if host else request
     seen = next((c.nics for c in facts.containers.values() if c.nics), ())
-    choice = nics.choose(asked, seen, host_network=host)
     name = ready.existing or PREFIX + capture
     file = programs.upload(ready.binary, FOLDER, capture)
-    asked = replace(asked, buffer_kib=ready.kib)
-    run = tcpdump.line(asked, file.path, mode="ours", nic=choice.nic, buffer_kib=ready.kib, drop_to_root=False)
-    spec = ExecSpec(
-        namespace=target.namespace,
-        pod=target.name,
-        container=name,
-        command=guard.wrap(run.argv, (file,), tail=run.tail),
-        uploads=(file,),
-        settle=run.settle,
-        tail=run.tail,
-        nic=choice.nic,
-    )
-    notes = "; ".join(n for n in (ready.note, choice.sentence, own_stream.sentence(facts) if host else "") if n)
+    spec, notes = exec_of(request, target, facts, Program(name, file.path, ready.kib, file), seen, ready.note)
     why = f"{target.spoken()}: {verdict.sentence}" + (f"; {notes}" if notes else "") + "."
     leaves = (
         ""

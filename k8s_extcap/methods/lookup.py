@@ -3,8 +3,9 @@
     sh -c TEXT enter IDS CONTAINER ADDRESSES NIC NSX PROGRAM [ARG...]
 
 IDS are the pod's uid as cgroup paths write it, or `-` for the node itself. `@nic` among the arguments becomes the
-interface found, ` or @own)` at the end of one the runtime's own ports. In a cgroup path the *first* pod decides: a container may make cgroups below its own, and name them as
-it likes. Where the node is itself a pod's container, the helper's own path tells how many pods are above.
+interface found, ` or @own)` at the end of one the runtime's own ports. In a cgroup path the *first* pod decides: a
+container may make cgroups below its own, and name them as it likes. Where the node is itself a pod's container, the
+helper's own path tells how many pods are above.
 
 What is found here is only a guess until `nsx` has proven it: same process, not the node's namespace, the pod's address
 inside. With several candidates the first that is proven is taken.
@@ -91,8 +92,8 @@ peer() {
 } 2>/dev/null
 """
 
-# The ports that the node's container runtime listens on. One of them, a random one, carries every exec over the loopback,
-# this capture too. A process in a pod may call itself as it likes, so it is none of those.
+# The ports that the node's container runtime listens on. One of them, a random one, carries every exec over the
+# loopback, this capture too. A process in a pod may call itself as it likes, so it is none of those.
 _RUNTIME = r"""
 runtime() {
   held=

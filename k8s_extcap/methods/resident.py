@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from k8s_extcap.methods import guard, memory, nics, own_stream, tcpdump
-from k8s_extcap.model.plan import CAP_NET_RAW, ContainerFacts, ExecSpec, Facts, Plan, Target, Verdict
+from k8s_extcap.methods import memory, tcpdump
+from k8s_extcap.methods.inside import Program, exec_of
+from k8s_extcap.model.plan import CAP_NET_RAW, ContainerFacts, Facts, Plan, Target, Verdict
 from k8s_extcap.model.request import CaptureRequest, MethodName
 
 NAME: MethodName = "resident"
@@ -42,27 +41,9 @@ def assess(request: CaptureRequest, target: Target, facts: Facts) -> Verdict:
 def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict, _capture: str) -> Plan:
     inside = facts.containers[verdict.container]
     mode = tcpdump.mode_of(inside.tcpdump_version, print_mode=request.print_mode)
-    host = target.pod.spec.host_network
-    asked = own_stream.leave_out(request, facts) if host else request
-    choice = nics.choose(asked, inside.nics, host_network=host)
     room = memory.ring(inside, upload=0, wanted=request.buffer_kib)
-    run = tcpdump.line(
-        replace(asked, buffer_kib=room.kib),
-        request.tcpdump or inside.tcpdump,
-        mode=mode,
-        nic=choice.nic,
-        buffer_kib=room.kib,
-        drop_to_root=inside.uid == 0,
-    )
-    spec = ExecSpec(
-        namespace=target.namespace,
-        pod=target.name,
-        container=verdict.container,
-        command=guard.wrap(run.argv, tail=run.tail),
-        settle=run.settle,
-        tail=run.tail,
-        nic=choice.nic,
-    )
-    notes = "; ".join(n for n in (room.sentence, choice.sentence, own_stream.sentence(facts) if host else "") if n)
+    path = request.tcpdump or inside.tcpdump
+    program = Program(verdict.container, path, room.kib, mode=mode, drop_to_root=inside.uid == 0)
+    spec, notes = exec_of(request, target, facts, program, inside.nics, room.sentence)
     why = f"{target.spoken()}: {verdict.sentence}, so nothing is added to the pod"
     return Plan(NAME, target, (), (spec,), f"{why}; {notes}." if notes else f"{why}.")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
-from k8s_extcap.methods import guard, memory, nics, own_stream, programs, rights, tcpdump
-from k8s_extcap.model.plan import CAP_NET_RAW, Binary, ContainerFacts, ExecSpec, Facts, Place, Plan, Target, Verdict
+from k8s_extcap.methods import memory, programs, rights
+from k8s_extcap.methods.inside import Program, exec_of
+from k8s_extcap.model.plan import CAP_NET_RAW, Binary, ContainerFacts, Facts, Place, Plan, Target, Verdict
 from k8s_extcap.model.request import CaptureRequest, MethodName
 
 NAME: MethodName = "upload"
@@ -65,28 +65,8 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict
     inside = facts.containers[verdict.container]
     fit = _fit(request, inside, facts)
     assert isinstance(fit, _Fit)  # the verdict of the same facts said so
-    host = target.pod.spec.host_network
-    asked = own_stream.leave_out(request, facts) if host else request
-    choice = nics.choose(asked, inside.nics, host_network=host)
     file = programs.upload(fit.binary, fit.place.path, capture)
-    run = tcpdump.line(
-        replace(asked, buffer_kib=fit.kib),
-        file.path,
-        mode="ours",
-        nic=choice.nic,
-        buffer_kib=fit.kib,
-        drop_to_root=False,
-    )
-    spec = ExecSpec(
-        namespace=target.namespace,
-        pod=target.name,
-        container=verdict.container,
-        command=guard.wrap(run.argv, (file,), tail=run.tail),
-        uploads=(file,),
-        settle=run.settle,
-        tail=run.tail,
-        nic=choice.nic,
-    )
-    notes = "; ".join(n for n in (fit.note, choice.sentence, own_stream.sentence(facts) if host else "") if n)
+    program = Program(verdict.container, file.path, fit.kib, file)
+    spec, notes = exec_of(request, target, facts, program, inside.nics, fit.note)
     why = f"{target.spoken()}: {verdict.sentence}, as a file in {fit.place.path} that is removed at once"
     return Plan(NAME, target, (), (spec,), f"{why}; {notes}." if notes else f"{why}.")
