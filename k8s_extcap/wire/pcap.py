@@ -27,16 +27,22 @@ RECORD = 16  # bytes before each packet
 LARGEST = 262144  # bytes of one record or block: libpcap's MAXIMUM_SNAPLEN; dumpcap ends the capture at a longer one
 _TEXT_LIMIT = 4096  # bytes kept of a first answer that is no capture
 # An enhanced packet block: type 6, total length, interface, time high, time low, captured, original, then the data,
-# padding, the total length again. One packet's end and the next one's beginning are packed in one call, by padding.
-_EPB = struct.Struct("<IIIIIII")
-_BETWEEN = tuple(struct.Struct("<" + "x" * pad + "IIIIIIII").pack for pad in range(4))
+# padding, the total length again. Captured and original are the last two numbers of a pcap record, so they pass with
+# the data. One packet's end and the next one's beginning are packed in one call, by the first one's `captured & 3`.
+_EPB = struct.Struct("<IIIII").pack
+_PADDING = ("", "xxx", "xx", "x")
+_BETWEEN = tuple(struct.Struct("<" + pad + "IIIIII").pack for pad in _PADDING)
+_END = tuple(struct.Struct("<" + pad + "I").pack for pad in _PADDING)
+_SIZES = struct.Struct("<II").pack  # captured, original: of a record in the other byte order
 _BLOCK = struct.Struct("<III8xI").unpack_from  # type, total length, interface, captured
-_NEXT = struct.Struct("<IIII8xI").unpack_from  # the same, with the total length of the block before in front
+# The same behind a block, in pairs: that block's total length and the type; total length and interface, which is 0.
+_NEXT = struct.Struct("<QQ8xI").unpack_from
 _LENGTH = struct.Struct("<I").unpack_from
 _BLOCK_TYPE = b"\x06\0\0\0"
+_TYPE_ABOVE = 6 << 32
+_LOW = 0xFFFFFFFF
 OVERHEAD = 32  # bytes of an enhanced packet block without options, beside the padded data
 MOST = LARGEST - OVERHEAD  # bytes of a packet that fits a block
-_END = tuple(struct.Struct("<" + "x" * pad + "I").pack for pad in range(4))
 
 
 class NotCaptureError(Exception):
@@ -159,68 +165,76 @@ class Reader:
     def _blocks(self, buffer: memoryview) -> bytes:
         """The hot loop: one unpack, one pack and one slice for each packet, no call and no attribute."""
         assert self.header is not None
-        unpack = struct.Struct(self.header.order + "IIII").unpack_from
-        scale = 10**self.header.digits
+        order, scale = self.header.order, 10**self.header.digits
+        unpack, swapped = struct.Struct(order + "III").unpack_from, struct.Struct(order + "II").unpack_from
         interface, limited = self._interface, bool(self._limit or self._octet_limit)
         out: list[bytes | memoryview] = []
         append = out.append
-        position, packets, octets, size = 0, 0, 0, len(buffer)
-        total, pad = 0, 0
-        while size - position >= RECORD:
-            seconds, fraction, captured, original = unpack(buffer, position)
-            start = position + RECORD
-            end = start + captured
+        position, packets, last = 0, 0, len(buffer) - RECORD
+        total, odd, second, base, high = 0, 0, -1, 0, 0
+        while position <= last:
+            seconds, fraction, captured = unpack(buffer, position)
+            end = position + RECORD + captured
             if captured > MOST:
                 self.damage = f"a packet of {captured} bytes"
                 break
-            if end > size:
+            if end - RECORD > last:
                 break
-            time = seconds * scale + fraction
-            before, pad_before = total, pad
-            pad = -captured & 3
-            total = 32 + captured + pad
+            if seconds != second:
+                second, base = seconds, seconds * scale & _LOW
+                high = seconds * scale >> 32
+            low, before, total = base + fraction, total, captured + 35 & -4
+            above = high
+            if low > _LOW:
+                low, above = low & _LOW, high + (low >> 32)
             if packets:
-                append(
-                    _BETWEEN[pad_before](before, 6, total, interface, time >> 32, time & 0xFFFFFFFF, captured, original)
-                )
+                append(_BETWEEN[odd](before, 6, total, interface, above, low))
             else:
-                append(_EPB.pack(6, total, interface, time >> 32, time & 0xFFFFFFFF, captured, original))
-            append(buffer[start:end])
+                append(_EPB(6, total, interface, above, low))
+            if order == ">":
+                append(_SIZES(*swapped(buffer, position + 8)))
+                position += 8
+            append(buffer[position + 8 : end])
+            odd = captured & 3
             position = end
             packets += 1
-            octets += captured
-            if limited and self._reached(packets, octets):
+            if limited and self._reached(packets, position - packets * RECORD):
                 break
         if packets:
-            append(_END[pad](total))
-        self._count(packets, octets, position)
+            append(_END[odd](total))
+        self._count(packets, position - packets * RECORD, position)
         return b"".join(out)
 
     def _passed(self, buffer: memoryview) -> bytes | memoryview:
         """Enhanced packet blocks of interface 0, as they came. Anything else is damage: a host reads no further."""
         limited, size = bool(self._limit or self._octet_limit), len(buffer)
-        position, packets, octets = 0, 0, 0
-        kind, total, number, captured = _BLOCK(buffer) if size >= OVERHEAD else (6, OVERHEAD, 0, 0)
+        position, packets, octets, last = 0, 0, 0, size - OVERHEAD
+        kind, total, number, captured = _BLOCK(buffer) if last >= 0 else (6, OVERHEAD, 0, 0)
+        wrong = kind != 6 or number != 0
         while True:
             end = position + total
-            if kind != 6 or number or total != captured + 35 & -4 or total > LARGEST:  # 35: OVERHEAD, rounded up by 4
-                self.damage = f"a block of type {kind} with {total} bytes"
+            if wrong or total != captured + 35 & -4 or total > LARGEST:  # 35: OVERHEAD, rounded up by 4
+                self.damage = f"a block of type {kind} with {total & _LOW} bytes"
                 break
-            if end > size:
+            if end > last:  # the header behind it has not come
+                if end <= size and _LENGTH(buffer, end - 4)[0] == total:
+                    position, packets, octets = end, packets + 1, octets + captured
+                    if limited:
+                        self._reached(packets, octets)
+                elif end <= size:
+                    self.damage = f"a block of type 6 with {total} and {_LENGTH(buffer, end - 4)[0]} bytes"
                 break
-            octets_here = captured
-            if size - end >= OVERHEAD:
-                behind, kind, after, number, captured = _NEXT(buffer, end - 4)
-            else:
-                (behind,), after = _LENGTH(buffer, end - 4), -1
-            if behind != total:
-                self.damage = f"a block of type 6 with {total} and {behind} bytes"
-                break
+            word, after, captured_behind = _NEXT(buffer, end - 4)
+            if word != total | _TYPE_ABOVE:
+                if word & _LOW != total:
+                    self.damage = f"a block of type 6 with {total} and {word & _LOW} bytes"
+                    break
+                wrong, kind = True, word >> 32
             position = end
             packets += 1
-            octets += octets_here
-            total = after
-            if (limited and self._reached(packets, octets)) or after < 0:
+            octets += captured
+            total, captured = after, captured_behind
+            if limited and self._reached(packets, octets):
                 break
         self._count(packets, octets, position)
         passed = buffer[:position]
