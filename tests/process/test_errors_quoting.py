@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -35,12 +33,6 @@ HOSTILE = (
     "--",
     "%s%n\\n\\x00é\u2028𝄞",
 )
-
-
-@pytest.fixture(scope="module")
-def own(demo_factory: Callable[..., AbstractContextManager[DemoCluster]]) -> Iterator[DemoCluster]:
-    with demo_factory() as cluster:
-        yield cluster
 
 
 def inside(own: DemoCluster, where: tuple[str, str, str], *argv: str) -> bytes:

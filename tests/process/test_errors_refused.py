@@ -11,7 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import pytest
@@ -20,28 +20,14 @@ from testbed.demo.cluster import DemoCluster
 from testbed.demo.faults import Fault, Kind
 from testbed.demo.rawclient import Client
 from testbed.far import until
-from testbed.wireshark.tshark import Tshark
 from tests.golden.errors.golden import Shown, check
 from tests.golden.errors.stage import Stage
+from tests.process import inpod
 
 pytestmark = [pytest.mark.tshark, pytest.mark.demo]
 
 POD = "k8s-pod-lab.sender"
 GET, EXEC, REVIEWS = r"/pods/sender$", "/exec", "/selfsubject"
-
-
-@pytest.fixture(scope="module")
-def own(demo_factory: Callable[..., AbstractContextManager[DemoCluster]]) -> Iterator[DemoCluster]:
-    with demo_factory() as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def stage(tshark_native: Tshark, own: DemoCluster) -> Iterator[Stage]:
-    made = Stage(tshark_native)
-    made.config(own.kubeconfig)
-    yield made
-    own.clear_faults()
 
 
 class Case(NamedTuple):
@@ -99,38 +85,21 @@ def test_a_missing_create_where_reviews_say_nothing(stage: Stage, own: DemoClust
 
 def test_a_pod_that_goes_in_this_moment(stage: Stage, own: DemoCluster) -> None:
     client = Client(own.kubeconfig)
-    asyncio.run(_make(client, "gone-soon"))
-    shown = _delayed(stage, own, "gone-soon", lambda: asyncio.run(_delete(client, "gone-soon")))
+    asyncio.run(inpod.make(client, "gone-soon"))
+    shown = _delayed(stage, own, "gone-soon", lambda: asyncio.run(inpod.delete(client, "gone-soon")))
     check("exec-pod-gone", shown, "The pod goes while the capture starts.", "Refresh the list.")
 
 
 def test_a_pod_replaced_by_one_with_other_containers(stage: Stage, own: DemoCluster) -> None:
     client = Client(own.kubeconfig)
-    asyncio.run(_make(client, "changing"))
+    asyncio.run(inpod.make(client, "changing"))
 
     async def change() -> None:
-        await _delete(client, "changing")
-        await _make(client, "changing", container="other")
+        await inpod.delete(client, "changing")
+        await inpod.make(client, "changing", container="other")
 
     shown = _delayed(stage, own, "changing", lambda: asyncio.run(change()))
     check("exec-container-gone", shown, "The pod is replaced by another of its name.", "Start again.")
-
-
-async def _make(client: Client, name: str, container: str = "main") -> None:
-    main = {"name": container, "image": "localhost/demo/tcpdump:1", "command": ["sleep", "10000"]}
-    spec = {"terminationGracePeriodSeconds": 0, "containers": [main]}
-    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-    answer = await client.ask("POST", "/api/v1/namespaces/lab/pods", body)
-    assert answer.code == 201, answer.text
-    while (await client.get(f"/api/v1/namespaces/lab/pods/{name}")).json["status"]["phase"] != "Running":
-        await asyncio.sleep(0.1)
-
-
-async def _delete(client: Client, name: str) -> None:
-    path = f"/api/v1/namespaces/lab/pods/{name}"
-    await client.ask("DELETE", f"{path}?gracePeriodSeconds=0")
-    while (await client.get(path)).code != 404:
-        await asyncio.sleep(0.1)
 
 
 def _delayed(stage: Stage, own: DemoCluster, pod: str, deed: Callable[[], None]) -> Shown:

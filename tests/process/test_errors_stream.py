@@ -5,9 +5,6 @@ A pod's program may say anything: scripts in the pods play tcpdumps that do.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +13,10 @@ import pytest
 from k8s_extcap.model import errors
 from testbed.demo.cluster import DemoCluster
 from testbed.demo.faults import Fault, Kind
-from testbed.demo.rawclient import Client, exec_path
 from testbed.far import until
-from testbed.wireshark.tshark import Tshark
 from tests.golden.errors.golden import check, proper
 from tests.golden.errors.stage import Lane, Stage
+from tests.process.inpod import plant
 
 pytestmark = [pytest.mark.tshark, pytest.mark.demo]
 
@@ -28,20 +24,6 @@ BUSY = "k8s-deploy-shop.web"  # its pods have tcpdump and traffic
 IDLE = "k8s-pod-lab.sender"
 EXEC = "/exec"
 NAMES = {f"shop/web-vchvtjw47k-{tail}": "shop/web-POD" for tail in ("2c5v4", "2zzvr", "s9bkx")}
-
-
-@pytest.fixture(scope="module")
-def own(demo_factory: Callable[..., AbstractContextManager[DemoCluster]]) -> Iterator[DemoCluster]:
-    with demo_factory() as cluster:
-        yield cluster
-
-
-@pytest.fixture
-def stage(tshark_native: Tshark, own: DemoCluster) -> Iterator[Stage]:
-    made = Stage(tshark_native)
-    made.config(own.kubeconfig)
-    yield made
-    own.clear_faults()
 
 
 class Case(NamedTuple):
@@ -86,28 +68,13 @@ def test_a_stream_that_freezes(stage: Stage, own: DemoCluster) -> None:
 def test_a_stream_closed_without_a_status(stage: Stage, own: DemoCluster) -> None:
     """A container that is stopped takes its processes along; the server closes without a word about them."""
     with own.fault(Fault(Kind.NO_STATUS, path=EXEC, skip=1)):
-        shown = stage.show(IDLE, *ONCE, "--method", "resident", "--tcpdump", plant(own, "ends", "sleep 0.5; kill -9 $PPID"))
+        shown = stage.show(
+            IDLE, *ONCE, "--method", "resident", "--tcpdump", plant(own, "ends", "sleep 0.5; kill -9 $PPID")
+        )
     check("stream-closed", shown, "The stream is closed without a status.", AGAIN)
 
 
 # Programs that say anything
-
-
-def run(own: DemoCluster, script: str, pod: str = "sender") -> bytes:
-    path = exec_path("lab", pod, ["sh", "-c", script])
-    return asyncio.run(Client(own.kubeconfig).run(path)).output()
-
-
-def plant(own: DemoCluster, name: str, body: str) -> str:
-    """A stand-in for tcpdump in the pod: it answers the look as one does, and runs `body` as a capture."""
-    file = f"/tmp/{name}"
-    text = (
-        "#!/bin/sh\n"
-        'case " $* " in *" --version "*) echo "tcpdump version 4.9.3"; exit 0 ;;\n'
-        '*" k8sx-none "*) echo "tcpdump: k8sx-none: No such device exists" >&2; exit 1 ;; esac\n' + body + "\n"
-    )
-    run(own, f"cat >{file} <<'K8S-EXTCAP-EOF'\n{text}K8S-EXTCAP-EOF\nchmod 755 {file}")
-    return file
 
 
 HEADER = r"\324\303\262\241\002\000\004\000\000\000\000\000\000\000\000\000\000\000\004\000\001\000\000\000"
