@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -69,8 +70,9 @@ class Contents:
     ca: str = ""
     entries: list[Entry] = field(default_factory=list)
 
-    def connection(self) -> Connection:
-        return Connection(kubeconfig=self.kubeconfig, context=self.context, proxy=self.proxy)
+    def connection(self, proxy: str = "") -> Connection:
+        """`proxy`: with the password that is not written down."""
+        return Connection(kubeconfig=self.kubeconfig, context=self.context, proxy=proxy or self.proxy)
 
 
 class Journal:
@@ -79,6 +81,7 @@ class Journal:
     def __init__(self, path: str, capture: str) -> None:
         self.path = path
         self.capture = capture
+        self.proxy = ""  # with a password: then it is told to the reaper only
         self.entries: list[Entry] = []
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         self._handle = os.open(path, flags, 0o600)
@@ -138,19 +141,27 @@ def open(capture: str, session: Session) -> Journal:  # noqa: A001 (journal.open
 def _begun(capture: str, session: Session) -> Journal:
     journal = Journal(f"{folders.ensure(folder())}/{capture}.jsonl", capture)
     connection = session.connection
+    bare = _bare(connection.proxy)
+    journal.proxy = connection.proxy if bare != connection.proxy else ""
     journal._write(  # noqa: SLF001
         {
             "capture": capture,
             "owner": owner.me(),
             "kubeconfig": _absolute(connection.kubeconfig or os.environ.get("KUBECONFIG", "")),
             "context": session.context,
-            "proxy": connection.proxy,
+            "proxy": bare,
             "server": session.server,
             "ca": session.ca_digest,
         }
     )
     _sync_folder(folder())
     return journal
+
+
+def _bare(proxy: str) -> str:
+    """Without user and password."""
+    parts = urlsplit(proxy)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _absolute(kubeconfig: str) -> str:

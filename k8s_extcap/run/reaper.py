@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from k8s_extcap.run.journal import Journal
 
 RELEASED = b"released"
+SAID = 8192  # bytes that are taken from the pipe: the proxy's address, and that word
 PATIENCE = 10.0  # seconds: a request that a killed process had sent is through, or given up, by then
 PAUSES = (0.0, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0)  # before each try; after the last it is the janitor's
 
@@ -74,6 +75,8 @@ def arm(journal: Journal) -> Handle:
         raise
     finally:
         os.close(theirs)
+    if journal.proxy:
+        os.write(ours, journal.proxy.encode() + b"\n")  # with its password, which stands in no file and no argument
     return Handle(process, ours)
 
 
@@ -85,18 +88,19 @@ def wait(pipe: str, path: str) -> None:
     lock = hold(path)
     said = b""
     while True:
-        part = os.read(int(pipe), 64)
+        part = os.read(int(pipe), SAID)
         if not part:
             break
-        said = (said + part)[-64:]
-    if said == RELEASED or not Path(path).exists():
+        said = (said + part)[-SAID:]
+    proxy, _, last = said.rpartition(b"\n")
+    if last == RELEASED or not Path(path).exists():
         return
     from k8s_extcap.edge import log
 
     log.start("", "info")
     for pause in PAUSES:
         time.sleep(pause)
-        if not clean(path):
+        if not clean(path, proxy=proxy.decode()):
             break
     if lock >= 0:
         os.close(lock)
@@ -119,8 +123,10 @@ def hold(path: str) -> int:
     return handle
 
 
-def clean(path: str, *, patience: float = PATIENCE) -> list[str]:
-    """Undoes a dead capture's journal and removes it; what is left is named, and the journal stays."""
+def clean(path: str, *, patience: float = PATIENCE, proxy: str = "") -> list[str]:
+    """Undoes a dead capture's journal and removes it; what is left is named, and the journal stays. `proxy`: the one it
+    used, where its address has a password.
+    """
     from k8s_extcap.model.errors import ExtcapError
     from k8s_extcap.run import journal, keys, undoing
     from k8s_extcap.run.session import open_session
@@ -132,7 +138,7 @@ def clean(path: str, *, patience: float = PATIENCE) -> list[str]:
         Path(path).unlink(missing_ok=True)
         return []
     try:
-        session = open_session(found.connection(), interactive=False, capture=found.capture)
+        session = open_session(found.connection(proxy), interactive=False, capture=found.capture)
     except ExtcapError as error:
         return [error.sentence]
     if (session.server, session.ca_digest) != (found.server, found.ca):
