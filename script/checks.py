@@ -35,6 +35,7 @@ CHECKS = {
 
 SECOND_TRIES = 12  # failures of one run that may be a busy machine's; more are a defect
 SLOW, SLOWEST = 5.0, 10  # seconds that a test should not need, and how many of those that do are named
+MOST = 6  # runs side by side: each starts with four seconds of collecting
 TEARDOWN_SECONDS = 60  # windows, clusters and chroots of the test that was running
 
 # pytest's own codes: all passed, some failed, and nothing to run in this phase (with arguments that is no error).
@@ -114,12 +115,14 @@ def interrupt(number: int, frame: object) -> None:
 def run_tests(phase: str, book: Path, arguments: list[str], *, building: bool = True) -> str:
     """Runs one phase; returns what is wrong beyond single tests, or ''.
 
-    Each is shared out between two runs where there are two cores: the tests mostly wait for processes. The fast one
-    also tells the fixtures to build nothing (K8S_EXTCAP_BUILD), since a build may be going on beside it.
+    The fast one is shared out between one run more than there are cores, as its tests wait for processes half of their
+    time; the rest between the real cluster and what does without. The fast one also tells the fixtures to build
+    nothing (K8S_EXTCAP_BUILD), since a build may be going on beside it.
     """
     fast = phase == "fast"
     environment = {**os.environ, "K8S_EXTCAP_BUILD": "no" if fast or not building else "yes"}
-    shares = 2 if phase != "again" and (os.cpu_count() or 1) > 1 else 1
+    cores = os.cpu_count() or 1
+    shares = {"fast": min(cores + 1, MOST), "rest": min(cores, 2), "again": 1}[phase]
     command = [sys.executable, "-m", "pytest", "-p", "script.ledger", f"--ledger={book}", f"--phase={phase}"]
     started = time.monotonic()
     codes = attended([[*command, f"--share={n}/{shares}", *arguments] for n in range(1, shares + 1)], environment)

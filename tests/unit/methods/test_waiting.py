@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -16,73 +17,96 @@ OURS, NEIGHBOUR = "12:pids:/kubepods/pod1/aaa\n", "12:pids:/kubepods/pod1/bbb\n"
 BIG = "86400"
 
 
-@pytest.fixture(params=sorted(SHELLS))
-def shell(request: pytest.FixtureRequest) -> list[str]:
-    return SHELLS[request.param]
+class Room(NamedTuple):
+    """A shell, and a folder of its own with a /proc: this container's shell in it, and a neighbour that shares the PID
+    namespace.
+    """
+
+    shell: list[str]
+    folder: Path
+
+    @property
+    def proc(self) -> Path:
+        return self.folder / "proc"
+
+    def add(self, pid: int, group: str = OURS) -> None:
+        (self.proc / str(pid)).mkdir(parents=True)
+        (self.proc / str(pid) / "cgroup").write_text(group)
+
+    def waits(self, idle: int, left: str = BIG) -> subprocess.Popen[bytes]:
+        """The ephemeral container's command, looking once a second."""
+        return subprocess.Popen([*self.shell, "-c", beside.WAIT, "k8s-extcap", str(idle), left, "1", str(self.proc)])
+
+    def on_node(self, idle: int, left: str = BIG) -> subprocess.Popen[bytes]:
+        words = ("k8s-extcap", str(idle), left, "1", str(self.folder), str(self.proc))
+        return subprocess.Popen([*self.shell, "-c", helper.WAIT, *words])
 
 
 @pytest.fixture
-def proc(tmp_path: Path) -> Path:
-    """A /proc with this container's shell in it and a neighbour that shares the PID namespace."""
-    for pid, text in (("self", OURS), ("1", NEIGHBOUR), ("40", NEIGHBOUR)):
-        (tmp_path / "proc" / pid).mkdir(parents=True)
-        (tmp_path / "proc" / pid / "cgroup").write_text(text)
-    return tmp_path / "proc"
+def rooms(tmp_path: Path) -> list[Room]:
+    """One for each shell: they wait side by side."""
+    made = [Room(words, tmp_path / name) for name, words in SHELLS.items()]
+    for room in made:
+        (room.proc / "self").mkdir(parents=True)
+        (room.proc / "self" / "cgroup").write_text(OURS)
+        for pid in (1, 40):
+            room.add(pid, NEIGHBOUR)
+    return made
 
 
-def add(proc: Path, pid: int) -> None:
-    (proc / str(pid)).mkdir()
-    (proc / str(pid) / "cgroup").write_text(OURS)
+def end(running: list[subprocess.Popen[bytes]], seconds: float = 20) -> None:
+    """They end by themselves, without an error."""
+    for process in running:
+        assert process.wait(seconds) == 0, process.args
 
 
-def waits(shell: list[str], proc: Path, idle: int, left: str = BIG) -> subprocess.Popen[bytes]:
-    """The ephemeral container's command, looking once a second."""
-    return subprocess.Popen([*shell, "-c", beside.WAIT, "k8s-extcap", str(idle), left, "1", str(proc)])
+def keep_on(running: list[subprocess.Popen[bytes]], seconds: float = 3) -> None:
+    time.sleep(seconds)
+    for process in running:
+        assert process.poll() is None, process.args
 
 
-def on_node(shell: list[str], proc: Path, folder: Path, idle: int, left: str = BIG) -> subprocess.Popen[bytes]:
-    words = ("k8s-extcap", str(idle), left, "1", str(folder), str(proc))
-    return subprocess.Popen([*shell, "-c", helper.WAIT, *words])
+def test_it_ends_itself_although_neighbours_run(rooms: list[Room]) -> None:
+    end([room.waits(1) for room in rooms])
 
 
-def test_it_ends_itself_although_neighbours_run(shell: list[str], proc: Path) -> None:
-    assert waits(shell, proc, 1).wait(20) == 0
+def test_a_capture_keeps_it(rooms: list[Room]) -> None:
+    for room in rooms:
+        room.add(77)
+    running = [room.waits(1) for room in rooms]
+    keep_on(running)
+    for room in rooms:
+        (room.proc / "77" / "cgroup").unlink()
+    end(running)
 
 
-def test_a_capture_keeps_it(shell: list[str], proc: Path) -> None:
-    add(proc, 77)
-    running = waits(shell, proc, 1)
-    with pytest.raises(subprocess.TimeoutExpired):
-        running.wait(3)
-    (proc / "77" / "cgroup").unlink()
-    assert running.wait(20) == 0
+def test_a_capture_does_not_keep_it_beyond_the_hard_limit(rooms: list[Room]) -> None:
+    for room in rooms:
+        room.add(77)
+    end([room.waits(60, left="2") for room in rooms])
 
 
-def test_a_capture_does_not_keep_it_beyond_the_hard_limit(shell: list[str], proc: Path) -> None:
-    add(proc, 77)
-    assert waits(shell, proc, 60, left="2").wait(20) == 0
+def test_a_pods_deletion_need_not_wait_for_it(rooms: list[Room]) -> None:
+    for room in rooms:
+        room.add(77)
+    running = [room.waits(60) for room in rooms]
+    keep_on(running, 0.5)  # the shell must have set its trap
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+    end(running, 5)
 
 
-def test_a_pods_deletion_need_not_wait_for_it(shell: list[str], proc: Path) -> None:
-    add(proc, 77)
-    running = waits(shell, proc, 60)
-    time.sleep(0.5)  # the shell must have set its trap
-    running.send_signal(signal.SIGTERM)
-    assert running.wait(5) == 0
+def test_the_helper_ends_itself(rooms: list[Room]) -> None:
+    end([room.on_node(1) for room in rooms])
 
 
-def test_the_helper_ends_itself(shell: list[str], proc: Path, tmp_path: Path) -> None:
-    assert on_node(shell, proc, tmp_path, 1).wait(20) == 0
-
-
-def test_a_capture_in_the_helper_keeps_it_and_a_reused_number_does_not(
-    shell: list[str], proc: Path, tmp_path: Path
-) -> None:
-    add(proc, 77)
-    for pid in (40, 77, 99):
-        (tmp_path / f"busy-{pid}").write_text("")
-    running = on_node(shell, proc, tmp_path, 1)
-    with pytest.raises(subprocess.TimeoutExpired):
-        running.wait(3)
-    (proc / "77" / "cgroup").write_text(NEIGHBOUR)  # its number belongs to another container's process now
-    assert running.wait(20) == 0
+def test_a_capture_in_the_helper_keeps_it_and_a_reused_number_does_not(rooms: list[Room]) -> None:
+    for room in rooms:
+        room.add(77)
+        for pid in (40, 77, 99):
+            (room.folder / f"busy-{pid}").write_text("")
+    running = [room.on_node(1) for room in rooms]
+    keep_on(running)
+    for room in rooms:
+        (room.proc / "77" / "cgroup").write_text(NEIGHBOUR)  # its number belongs to another container's process now
+    end(running)
