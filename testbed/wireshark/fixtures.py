@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from testbed.wireshark import build, display, release, room
+from testbed.wireshark import build, dependencies, display, release, room
 from testbed.wireshark.desk import Desk, desk
 from testbed.wireshark.tshark import Tshark
 from testbed.wireshark.window import Window, window
 
 FAILURES = pytest.StashKey[dict[str, str]]()  # why a version could not be made
+BARE = pytest.StashKey[dict[str, str]]()  # why there are no dependencies for a version's Python
 FAILED = pytest.StashKey[bool]()  # whether a test did
 
 
@@ -25,20 +27,35 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     specs = [spec for item in session.items if (spec := getattr(item, "callspec", None))]
     wanted = {spec.params[name] for spec in specs for name in ("tshark", "gui") if name in spec.params}
+    if any("tshark_native" in getattr(item, "fixturenames", ()) for item in session.items):
+        wanted.add(release.native())
     capture = session.config.pluginmanager.getplugin("capturemanager")
-    for version in sorted(wanted):
-        if room.find(version) or room.missing() or _unbuilt():
-            continue
+    for version in sorted(wanted - {""}):
         with capture.global_and_fixture_disabled():
-            print(f"\nmaking Wireshark {version}", flush=True)
-            try:
-                build.make(version)
-            except RuntimeError as error:
-                session.config.stash.setdefault(FAILURES, {})[version] = str(error)
+            _prepare(version, session.config)
+
+
+def _prepare(version: str, config: pytest.Config) -> None:
+    there = room.find(version)
+    if not there and (room.missing() or _unbuilt()):
+        return
+    if not there:
+        print(f"\nmaking Wireshark {version}", flush=True)
+        try:
+            there = build.make(version)
+        except RuntimeError as error:
+            config.stash.setdefault(FAILURES, {})[version] = str(error)
+            return
+    try:
+        dependencies.environment(there)
+    except (RuntimeError, subprocess.SubprocessError) as error:
+        config.stash.setdefault(BARE, {})[version] = str(error)
 
 
 def enter(version: str, config: pytest.Config) -> room.Room:
     """The room of that version; the test is skipped, with the reason, where there is none."""
+    if problem := config.stash.get(BARE, {}).get(version):
+        pytest.fail(problem)
     if there := room.find(version):
         return there
     if reason := room.missing():
