@@ -160,8 +160,16 @@ class RemoteStream:
         # Having slept for longer than the far side waits, there is nobody to give a sign to: its end is on the way.
         while time.time() - self._beat < guard.TICKS:
             self._beat = time.time()
+            before = self._progress()
             await asyncio.sleep(guard.INTERVAL)
+            if self._code is not None and self._progress() == before:
+                stream.abort()  # tcpdump has ended, and something that it left behind holds the stream open
+                return
             stream.send(guard.STAT)
+
+    def _progress(self) -> tuple[int, float, float]:
+        """What changes while packets come, or are held back by us."""
+        return self._pump.reader.packets, self._pump.slowed, self._pump.stalled
 
     def _answer(self, need: str) -> bytes:
         if need == "-":
