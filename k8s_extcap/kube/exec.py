@@ -27,6 +27,7 @@ from k8s_extcap.kube.unreached import unreached
 from k8s_extcap.model.errors import ConnectError, ExtcapError, RemoteError
 from k8s_extcap.wire import channels
 from k8s_extcap.wire.channels import Channels, Exit
+from k8s_extcap.wire.joined import Joined
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class ExecStream(picows.WSListener):
         self._channels = Channels(channels.V4)
         self._transport: picows.WSTransport | None = None
         self._paused = False
-        self._gathered = bytearray()  # stdout of the frames before the last one of a read
+        self._stdout = Joined(self._hand_on)
         self._heard = time.monotonic()
         self._pinger: asyncio.Task[None] | None = None
         self._socket: socket.socket | None = None  # where its patience can be set
@@ -128,24 +129,18 @@ class ExecStream(picows.WSListener):
         else:
             piece = self._other(transport, frame, kind, piece)
         if not frame.last_in_buffer:
-            self._gathered += piece
+            self._stdout.add(piece)
             return
-        if self._gathered:
-            self._gathered += piece
-            piece, self._gathered = memoryview(self._gathered), bytearray()
-        if piece:
-            self._hand_on(piece)
+        self._stdout.flush(piece)
         now = time.monotonic()
         if now - self._heard < REST and not self._paused:
-            # Asleep, not with a paused reader: nothing else here is more urgent than a millisecond, and pausing costs
-            # as much as it saves.
+            # Asleep, not with a paused reader: nothing here is more urgent, and pausing costs as much as it saves.
             time.sleep(REST)
             now = time.monotonic()
         self._heard = now
 
     def on_ws_disconnected(self, _transport: picows.WSTransport) -> None:
-        if self._gathered:  # a frame that breaks the protocol came with it, and ended the connection
-            self._hand_on(memoryview(self._gathered))
+        self._stdout.flush()  # what came with a frame that breaks the protocol, and ended the connection
         if self._pinger:
             self._pinger.cancel()
         if not self.ended.done():

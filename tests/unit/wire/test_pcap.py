@@ -26,6 +26,17 @@ def pcap(packets: list[Packet], *, order: str = "<", nano: bool = False, link: i
     return out
 
 
+def take(reader: Reader, data: bytes, cuts: list[int]) -> tuple[bytes, str]:
+    """As a stream does it, and what is wrong with it."""
+    out, marks = b"", [0, *sorted(min(c, len(data)) for c in cuts), len(data)]
+    try:
+        for a, b in itertools.pairwise(marks):
+            out += b"".join(bytes(piece) for piece in reader.take(memoryview(data[a:b])))
+    except NotCaptureError as error:
+        return out, error.text
+    return out, reader.damage
+
+
 packets_ = st.lists(
     st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 999_999), st.binary(max_size=80), st.integers(1, 2**32 - 1)),
     max_size=12,
@@ -185,3 +196,27 @@ def test_what_was_pulled_may_be_held_on_to() -> None:
     assert bytes(held).endswith(b"efgh")
     assert reader.pull() == b""
     assert reader.packets == 2
+
+
+@given(packets_, st.lists(st.integers(0, 1500), max_size=10), st.sampled_from("<>"), st.booleans(), st.integers(0, 2))
+@settings(max_examples=200)
+def test_a_stream_on_its_way_is_taken_in_any_cutting(
+    packets: list[Packet], cuts: list[int], order: str, blocks: bool, number: int
+) -> None:
+    data = pcap([]) + enhanced(packets) if blocks else pcap(packets, order=order)
+    reader = Reader(pcapng=True, interface=number)
+    assert take(reader, data, cuts) == (Reader(pcapng=True, interface=number).feed(data), "")
+    assert reader.packets == len(packets)
+    assert reader.octets == sum(len(p[2]) for p in packets)
+
+
+@given(packets_, st.binary(max_size=200), st.lists(st.integers(0, 1500), max_size=10), st.booleans())
+@settings(max_examples=200)
+def test_damage_is_found_wherever_a_stream_is_cut(
+    packets: list[Packet], garbage: bytes, cuts: list[int], blocks: bool
+) -> None:
+    data = (pcap([]) + enhanced(packets) if blocks else pcap(packets)) + garbage
+    whole, cut = Reader(pcapng=True), Reader(pcapng=True)
+    out, wrong = take(whole, data, [])
+    assert take(cut, data, cuts) == (out, wrong)
+    assert (whole.packets, whole.octets) == (cut.packets, cut.octets)

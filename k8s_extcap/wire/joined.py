@@ -1,0 +1,38 @@
+"""Pieces of one read as one: a copy in a buffer that stays, for a call the less for each piece on all that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+ROOM = 262144  # bytes; one read brings no more
+
+
+class Joined:
+    """`use` gets what was added, joined, at `flush` or when the room is full; valid during that call only."""
+
+    def __init__(self, use: Callable[[memoryview], None]) -> None:
+        self._use = use
+        self._room = memoryview(bytearray(ROOM))
+        self._size = 0
+
+    def add(self, piece: memoryview) -> None:
+        end = self._size + len(piece)
+        if end > ROOM:
+            self.flush()
+            end = len(piece)
+            if end > ROOM:
+                self._use(piece)
+                return
+        self._room[self._size : end] = piece
+        self._size = end
+
+    def flush(self, piece: memoryview | None = None) -> None:
+        """`piece` is the last one, which need not be copied if it is the only one."""
+        if piece:
+            if not self._size:
+                self._use(piece)
+                return
+            self.add(piece)
+        if self._size:
+            size, self._size = self._size, 0
+            self._use(self._room[:size])
