@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import urllib3
 from kubernetes import client, config
@@ -23,6 +24,7 @@ from kubernetes.client.rest import RESTClientObject, should_bypass_proxies
 from kubernetes.config.config_exception import ConfigException
 from kubernetes.config.incluster_config import SERVICE_HOST_ENV_NAME
 from kubernetes.config.kube_config import KubeConfigLoader
+from urllib3.util import make_headers
 
 from k8s_extcap.kube import credential, kubeconfig, login, material
 from k8s_extcap.kube.api import Api
@@ -212,7 +214,7 @@ def _unusable(context: Context, error: Exception) -> CredentialError:
 def _session(found: _Found, wanted: _Wanted, capture: str) -> Session:
     context, settings, given = found
     agent = f"k8s-extcap/{VERSION}" + (f" (capture {capture})" if capture else "")
-    server = str(settings.host).rstrip("/")
+    server = context.server.rstrip("/")
 
     def again() -> Given | None:
         now = _find(wanted._replace(interactive=False))
@@ -222,6 +224,7 @@ def _session(found: _Found, wanted: _Wanted, capture: str) -> Session:
     settings.connection_pool_maxsize = 4  # the threads that ask at the same time at a capture's start
     # One judgement on certificates for requests and streams: nothing but our TLS context has any.
     settings.ssl_ca_cert = settings.cert_file = settings.key_file = None
+    settings.proxy_headers = _proxy_headers(str(settings.proxy or ""))
     pool = _pool(context, settings)
     pool.connection_pool_kw["ssl_context"] = given.tls
     held = Login(given, again)
@@ -254,6 +257,14 @@ def _pool(context: Context, settings: Any) -> Any:
             f"The proxy of context '{context.name}' is no address. Correct proxy-url in the kubeconfig, HTTPS_PROXY or "
             "the option Proxy: http://HOST:PORT."
         ) from error
+
+
+def _proxy_headers(proxy: str) -> dict[str, str] | None:
+    """urllib3 does not send the user and password of a proxy's address by itself; Go does."""
+    parts = urlsplit(proxy)
+    if not parts.username:
+        return None
+    return dict(make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}"))
 
 
 def _reason(error: Exception) -> str:

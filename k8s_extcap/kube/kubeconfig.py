@@ -99,7 +99,7 @@ def all_of(merger: KubeConfigMerger) -> Contexts:
             Context(
                 name=str(entry.get("name", "")),
                 namespace=str(context.get("namespace") or "default"),
-                server=str(detail.get("server") or "").rstrip("/"),
+                server=_without_user(str(detail.get("server") or "").rstrip("/")),
                 ca_digest=_digest(detail, getattr(cluster, "path", "") or ""),
                 user=str(context.get("user") or ""),
             )
@@ -109,6 +109,13 @@ def all_of(merger: KubeConfigMerger) -> Contexts:
 
 def _table(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _without_user(server: str) -> str:
+    """Nobody's password belongs into an address that stands in every error."""
+    scheme, mark, rest = server.partition("://")
+    place, slash, path = rest.partition("/")
+    return scheme + mark + place.rpartition("@")[2] + slash + path
 
 
 def _sections(tree: dict[str, Any], name: str) -> list[Any]:

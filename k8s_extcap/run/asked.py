@@ -59,10 +59,15 @@ class Asked:
             name = ids.Name(name.kind, target.namespace, name.name, name.container, name.alias, name.digest)
         try:
             alias = _alias(target.context, self.request.connection.kubeconfig)
-            store.remember(alias, name, store.owner_of(target.pod), self.passed, self.dialog, self.allowed)
+            store.remember(alias, name, store.owner_of(target.pod), _harmless(self.passed), self.dialog, self.allowed)
             recents.remember(name, target.context)
         except ConfigError as error:
             _log.warning("%s", error)
+
+
+def _harmless(passed: dict[str, str]) -> dict[str, str]:
+    """Without a proxy's password: a file is no place for it."""
+    return {name: value for name, value in passed.items() if name != "proxy" or "@" not in value}
 
 
 def from_invocation(call: Invocation, words: list[str] | None = None) -> Asked:
