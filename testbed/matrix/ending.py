@@ -59,7 +59,7 @@ def stop(scene: Scene) -> None:
 def said_wrong(scene: Scene) -> str:
     """Why its words are no good ending, "" where they are: nothing, or one sentence and an exit code."""
     assert scene.process is not None
-    code, words = scene.process.returncode, scene.words()
+    code, words = scene.process.wait(STOP), scene.words()
     if code < 0:
         return ""  # it was killed
     if bool(code) != bool(words) or "\n" in words or len(words) > 400:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from testbed.matrix.berth import CONTAINER, POD, Berth, environment
 from testbed.matrix.remains import Left, Search
 
-APPEAR = 60.0  # seconds: an ephemeral container or a Job's pod has to start
+APPEAR = 30.0  # seconds: an ephemeral container or a Job's pod has to start
 KEY = "-----BEGIN EC PRIVATE KEY-----\nplanted\n-----END EC PRIVATE KEY-----\n"
 
 
@@ -32,6 +33,12 @@ class Garden:
     def inside(self, script: str) -> str:
         return self.kubectl("exec", "-n", self.berth.namespace, POD, "-c", CONTAINER, "--", "sh", "-c", script)
 
+    def pull(self, words: str) -> None:
+        """Ends what was planted with that command line, from outside."""
+        for process in self.berth.ground.census.fresh():
+            if process.line.endswith(words) and self.berth.pod.uid in process.group:
+                os.kill(process.pid, signal.SIGKILL)
+
     def create(self, body: dict[str, object]) -> None:
         self.kubectl("create", "-n", self.berth.namespace, "-f", "-", stdin=json.dumps(body))
 
@@ -40,7 +47,7 @@ class Garden:
 def _process(garden: Garden) -> Iterator[None]:
     garden.inside("sleep 3001 </dev/null >/dev/null 2>&1 &")
     yield
-    garden.inside("pkill -f 'sleep 3001'")
+    garden.pull("sleep 3001")
 
 
 @contextmanager
@@ -54,9 +61,9 @@ def _network(garden: Garden) -> Iterator[None]:
 
 @contextmanager
 def _file(garden: Garden) -> Iterator[None]:
-    garden.inside("echo planted >/var/tmp/.anything")
+    garden.inside("echo planted >/root/.anything")
     yield
-    garden.inside("rm /var/tmp/.anything")
+    garden.inside("rm /root/.anything")
 
 
 @contextmanager
@@ -64,7 +71,7 @@ def _mapped(garden: Garden) -> Iterator[None]:
     copied = "cp /bin/busybox /tmp/sleep; /tmp/sleep 3003 </dev/null >/dev/null 2>&1 & sleep 0.5; rm /tmp/sleep"
     garden.inside(copied)
     yield
-    garden.inside("pkill -f 3003")
+    garden.pull("sleep 3003")
 
 
 @contextmanager
@@ -135,7 +142,7 @@ def _journal(garden: Garden) -> object:
 
 
 def _key(garden: Garden) -> object:
-    return _here("own/state/anything/key.pem", KEY, garden)
+    return _here("own/cache/key.pem", KEY, garden)
 
 
 #: Kind -> (the field of Left that must tell it, the planting).

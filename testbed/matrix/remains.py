@@ -24,8 +24,10 @@ OWN = ("/bin/traffic ", "/pause")
 WAITING = "idle=$1 left=$2"  # the command of an ephemeral container, which ends itself
 #: Folders of a container that are looked at: wherever an upload may be written, and their neighbours.
 FOLDERS = ("", "tmp", "dev", "dev/shm", "var/tmp", "run", "root", "home", "var/log", "k8s-extcap")
-#: What a capture may keep below its home: the log, what was captured lately, cached credentials.
-KEPT = re.compile(r"own/(state/log(/.*)?|state/credentials|state/keys|state/journal|state|cache(/.*)?|config(/.*)?)")
+#: What a capture may keep below its home: the log, what was chosen and captured lately, empty folders.
+KEPT = re.compile(
+    r"own/(state/log(/.*)?|state/credentials|state/keys|state/journal|state|state/[a-z-]+(\.lock)?|cache(/.*)?|config(/.*)?)"
+)
 HALF_WRITTEN = re.compile(r"\.\d+$")  # a file that was being replaced
 FINISHED, ENTRY = "finished Job until its TTL", "spec entry, terminated"
 

@@ -27,7 +27,8 @@ METHODS = ("resident", "upload", "ephemeral", "nsenter", "copy")
 AGAIN = ("TCP FIN", "RST", "API server killed and restarted", "kubelet restarted", "container restarted")
 RECONNECT = 120  # seconds
 SILENCE = strikes.BEYOND + 10  # seconds from the last sign of life until nothing runs in the pod, on a busy machine
-GONE = 260.0  # seconds until all is gone: the reaper's tries, a Job's own end, an ephemeral container's
+GONE = 150.0  # seconds until all is gone: the reaper's tries, a Job's own end, an ephemeral container's
+GIVEN_UP = 280.0  # the same where the credentials are worth nothing: until the reaper has given up
 
 
 class Shot(NamedTuple):
@@ -167,7 +168,7 @@ def _strike(shot: Shot, scene: Scene, figures: dict[str, Figure], together: Toge
         go_on = ending.goes_on if shot.reconnect else ending.conclude
         figures["end"] = go_on(scene, before)
     ended = struck if blow.kills else time.monotonic()
-    left, _ = scene.search.until_gone(GONE, blow.leaves)
+    left, _ = scene.search.until_gone(GIVEN_UP if blow.leaves else GONE, blow.leaves)
     figures["gone_after"] = round(time.monotonic() - ended, 1)
     if left.remainder:
         figures["remainder"] = "; ".join(sorted(set(left.remainder)))
@@ -211,7 +212,7 @@ def _hold(blow: Blow, scene: Scene, figures: dict[str, Figure], struck: float) -
 
 
 def _judge(shot: Shot, scene: Scene, left: Left) -> list[str]:
-    faults = [f"left after {GONE:.0f} s: {left.spoken()}"] if left else []
+    faults = [f"it stayed: {left.spoken()}"] if left else []
     if shot.blow is not strikes.READER and scene.reader is not None:
         try:
             scene.reader.wait(10)  # it has what was in the FIFO when the writer's end is closed

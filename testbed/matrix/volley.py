@@ -66,8 +66,12 @@ def run(
     with ThreadPoolExecutor(len(berths) + len(beside)) as pool:
         pending: list[Future[object]] = [*(pool.submit(deed) for deed in beside)]
         pending += [pool.submit(one, shot) for shot in alone]
-        for waited in pending:
-            waited.result()
+        try:
+            for waited in pending:
+                waited.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     for group in groups(shots, min(GROUP, len(berths))):
         together = Together(group)
         with ThreadPoolExecutor(len(group)) as pool:
