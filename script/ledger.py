@@ -1,11 +1,10 @@
 """pytest plugin: splits the suite into phases and writes down every outcome, so that several runs give one account.
 
-The phase `fast` leaves out what needs the real cluster, a window, another Wireshark than the machine's own or more
-than ten seconds. The phase `rest` takes everything that has no outcome yet: what was left out, and whatever a fast run
-skipped because something was still being built beside it. Two runs share out a phase: the fast one file by file, each
-taking the next that nobody has; of the rest one has the real cluster, the other what does without. The phase `again`
-gives what failed a second try, alone: a machine that was too busy for a test's time limit is told from a defect, and
-both are told to the reader.
+The phase `fast` leaves out what needs the real cluster, a real Wireshark or more than ten seconds. The phase `rest`
+takes everything that has no outcome yet: what was left out, and whatever a fast run skipped because something was still
+being built beside it. Several runs share out a phase: the fast one file by file, each taking the next that nobody has;
+of the rest one has the real cluster, the other what does without. The phase `again` gives what failed a second try,
+alone: a machine that was too busy for a test's time limit is told from a defect, and both are told to the reader.
 """
 
 from __future__ import annotations
@@ -18,13 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from testbed.wireshark import release
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 AGAIN = "passed only at the second try"
-LEFT_OUT_OF_FAST = ("cluster", "gui", "slow")
+LEFT_OUT_OF_FAST = ("cluster", "gui", "slow", "tshark")  # the last starts in 0.3 s of CPU, and dumpcap with it
 
 
 class Outcome(NamedTuple):
@@ -150,10 +147,7 @@ def left_out(item: pytest.Item) -> str:
     for name in LEFT_OUT_OF_FAST:
         if item.get_closest_marker(name):
             return f"marked {name}"
-    version = (
-        item.callspec.params.get("tshark") if isinstance(item, pytest.Function) and hasattr(item, "callspec") else None
-    )
-    return f"Wireshark {version} is not this machine's own" if version and version != release.native() else ""
+    return "marked tshark" if "tshark_native" in getattr(item, "fixturenames", ()) else ""
 
 
 def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:

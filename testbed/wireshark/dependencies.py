@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -16,6 +17,7 @@ from testbed.wireshark.room import USER, Bind, Room
 CHECKOUT = Path(__file__).parents[2]
 
 
+@functools.cache
 def environment(room: Room) -> Path:
     """A virtual environment with the dependencies that `pyproject.toml` names, made once per list and Python.
 

@@ -28,9 +28,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     specs = [spec for item in session.items if (spec := getattr(item, "callspec", None))]
     wanted = {spec.params[name] for spec in specs for name in ("tshark", "gui") if name in spec.params}
     if any("tshark_native" in getattr(item, "fixturenames", ()) for item in session.items):
-        wanted.add(release.native())
+        wanted |= {release.native()} - {None}
     capture = session.config.pluginmanager.getplugin("capturemanager")
-    for version in sorted(wanted - {""}):
+    for version in sorted(wanted):
         with capture.global_and_fixture_disabled():
             _prepare(version, session.config)
 
@@ -138,6 +138,18 @@ def gui(request: pytest.FixtureRequest) -> Iterator[Gui]:
         yield used
         if request.node.stash.get(FAILED, False):
             used.tell(re.sub(r"\W+", "-", request.node.name))
+
+
+def windows() -> list[str]:
+    """What long tests are run in: the newest window, with K8S_EXTCAP_TEST_WINDOWS=all every one."""
+    every = [release.version for release in release.RELEASES]
+    return every if os.environ.get("K8S_EXTCAP_TEST_WINDOWS") == "all" else every[-1:]
+
+
+# For such a test, above its `gui`.
+long = pytest.mark.parametrize(
+    "gui", [pytest.param(version, marks=pytest.mark.gui) for version in windows()], indirect=True
+)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -80,6 +80,7 @@ def test_install_update_and_uninstall(home: Home, wheel: Path) -> None:
     assert not home.command.is_symlink()
 
 
+@pytest.mark.slow
 def test_a_failed_download_says_what_to_set_and_leaves_what_was(home: Home, wheel: Path) -> None:
     assert home.install("--source", str(wheel), "--no-launcher").returncode == 0
     before = home.environments()
@@ -91,6 +92,7 @@ def test_a_failed_download_says_what_to_set_and_leaves_what_was(home: Home, whee
     assert home.command.exists()
 
 
+@pytest.mark.slow
 def test_a_command_of_somebody_elses_is_left_alone(home: Home, wheel: Path) -> None:
     home.command.parent.mkdir(parents=True)
     home.command.write_text("theirs")
