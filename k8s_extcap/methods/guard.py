@@ -19,10 +19,12 @@ BEAT, STAT, STOP = b"b\n", b"stat\n", b"stop\n"
 INTERVAL = 5.0  # seconds between signs of life
 TICKS = 20  # silent seconds until the guard ends the capture: three beats may be lost on a bad line
 
+# The system's own tools first: a folder of the image's PATH may be the application's to write.
+PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}"
+
 # Each comment line and the indentation are removed before it is sent: a request line has 4,096 bytes for all.
 _TEXT = r"""
-# The system's own tools first: a folder of the image's PATH may be the application's to write.
-PATH=/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}
+@PATH@
 ticks=$1 count=$2
 shift 2
 one= two=
@@ -99,6 +101,11 @@ def wrap(
     """
     if len(uploads) > 2:
         raise ValueError("the guard removes two files at most")
-    text = _compact(_TEXT.replace("@TAIL@", _TAIL if tail else ""))
+    text = _compact(_TEXT.replace("@PATH@", PATH).replace("@TAIL@", _TAIL if tail else ""))
     files = [word for u in uploads for word in (u.path, str(u.size), u.sha256)]
     return ("sh", "-c", text, "k8s-extcap", str(ticks), str(len(uploads)), *files, *command)
+
+
+def removal(files: Sequence[str]) -> tuple[str, ...]:
+    """The argv that removes these files, should the guard not have come to it."""
+    return ("sh", "-c", f'{PATH}\nexec rm -f -- "$@"', "k8s-extcap", *files)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.kube.exec import Command
 from k8s_extcap.kube.once import run_exec
+from k8s_extcap.methods import guard
 from k8s_extcap.methods.helper import CAPTURE_LABEL
 from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, RemoteError
 from k8s_extcap.model.objects import Workload
@@ -97,7 +98,7 @@ def _delete(session: Session, capture: str, entry: Entry, patience: float) -> No
 
 def _remove(session: Session, entry: Entry) -> None:
     undo = entry.undo
-    argv = ("rm", "-f", "--", *map(str, undo["files"]))
+    argv = guard.removal([str(file) for file in undo["files"]])
     command = Command(str(undo["namespace"]), str(undo["pod"]), str(undo["container"]), argv)
     try:
         asyncio.run(run_exec(session, command, timeout=EXEC))

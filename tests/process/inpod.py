@@ -37,7 +37,7 @@ def shell(own: DemoCluster, script: str, *words: str, place: Place = SENDER) -> 
 
 def put(own: DemoCluster, file: str, text: str, place: Place = SENDER) -> str:
     """An executable file of this text."""
-    shell(own, 'printf "%s" "$2" >"$1" && chmod 755 "$1"', file, text, place=place)
+    shell(own, 'printf "%s" "$2" >"$1" && /bin/chmod 755 "$1"', file, text, place=place)
     return file
 
 
