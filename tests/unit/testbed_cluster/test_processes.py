@@ -26,7 +26,8 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 
 def test_a_spawned_process_is_found_and_ended(bed: Bed, tmp_path: Path) -> None:
     daemon = processes.spawn(bed, ["sleep", "1000"], tmp_path / "log")
-    assert processes.belonging(bed) == [daemon.pid]
+    # The kernel shows a new program's environment an instant after it has started it.
+    processes.wait_until(lambda: processes.belonging(bed) == [daemon.pid], "the process", 10)
     assert processes.end(lambda: processes.belonging(bed)) == 1
     assert daemon.wait() == -9
 
