@@ -57,12 +57,15 @@ def stop(scene: Scene) -> None:
 
 
 def said_wrong(scene: Scene) -> str:
-    """Why its words are no good ending, "" where they are: nothing, or one sentence and an exit code."""
+    """Why its words are no good ending, "" where they are: nothing, or one sentence and an exit code. A capture that
+    went on after a cut ends well, and tells the gap.
+    """
     assert scene.process is not None
     code, words = scene.process.wait(STOP), scene.words()
     if code < 0:
         return ""  # it was killed
-    if bool(code) != bool(words) or "\n" in words or len(words) > 400:
+    gap = scene.reconnect and words.startswith("The capture has a gap")
+    if (bool(code) != bool(words) and not gap) or "\n" in words or len(words) > 400:
         return f"exit {code} with these words: {words[:200] or '(none)'}"
     return ""
 

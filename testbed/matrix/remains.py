@@ -98,12 +98,12 @@ class Search:
         if api:
             waiting = self._ask(left)
         processes = self._berth.ground.census.fresh()
-        self._inside(processes, left, waiting)
+        self._inside(processes, left, waiting, asked=api)
         if api:
             self._client(processes, left)
         return left
 
-    def _inside(self, processes: tuple[Process, ...], left: Left, waiting: list[str]) -> None:
+    def _inside(self, processes: tuple[Process, ...], left: Left, waiting: list[str], *, asked: bool) -> None:
         members = [p for p in processes if any(uid in p.group for uid in self._uids)]
         networks = {p.network for p in members if self._target in p.group}
         strangers = [p for p in processes if p.network in networks and p not in members]
@@ -111,8 +111,8 @@ class Search:
             waits = WAITING in process.line or process.line == "sleep 5"
             if process.line.startswith(OWN) or (waits and any(one in process.group for one in waiting)):
                 continue
-            if waits and self._target in process.group and not waiting:
-                continue  # the API was not asked: the container is looked at when it is
+            if waits and not asked:
+                continue  # the command of a container of ours, which is looked at where the API can be asked
             left.processes.append(process.line[:80])
             left.mapped += [f"{path} ({process.pid})" for path in process.mapped]
         left.files += sorted({name for _, name in self._names(processes)} - self._known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -61,7 +62,9 @@ def strike(site: Site, wanted: Wanted, tell: Told, jobs: int) -> None:
             with lock:
                 tell(STRUCK, shot.what, str(outcome.figures.get("node", "")), outcome, seconds)
 
-        volley.run(made, [shot for shot in chosen if shot not in refused], told)
+        rest = [shot for shot in chosen if shot not in refused]
+        random.Random(0).shuffle(rest)  # a run that is cut short has looked everywhere
+        volley.run(made, rest, told)
 
 
 #: Parts whose cells run many at once: each is one function, and told as its cells end.
