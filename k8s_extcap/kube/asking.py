@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from k8s_extcap.kube.api import Api
-from k8s_extcap.model.errors import RefusedError
+from k8s_extcap.kube.refused import WHOLE
+from k8s_extcap.model.errors import RefusedError, clip
 from k8s_extcap.model.objects import UNREADABLE
 from k8s_extcap.model.plan import Tri
 
@@ -92,5 +93,7 @@ def dry(key: str, deed: Callable[[], Any]) -> dict[str, str | None]:
     except RefusedError as error:
         if "dry run" in error.server_text.lower() or error.status not in (400, 403, 422):
             return {}
-        return {key: error.server_text or error.sentence}
+        text = error.server_text or error.sentence
+        _log.warning("%s would be refused: %s", key, clip(text, WHOLE))
+        return {key: text}
     return {key: None}

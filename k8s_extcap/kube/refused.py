@@ -5,11 +5,27 @@ The server's own words stay verbatim. docs/errors.md has every sentence and when
 
 from __future__ import annotations
 
+import logging
+
 import msgspec
 
-from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, TargetError
+from k8s_extcap.model.errors import (
+    LIMIT,
+    REST,
+    ConnectError,
+    CredentialError,
+    ExtcapError,
+    RefusedError,
+    TargetError,
+    clip,
+    fitted,
+)
 from k8s_extcap.model.objects import UNREADABLE, Status
 
+_log = logging.getLogger(__name__)
+
+WHOLE = 8000  # characters of a refusal that go to the log; webhooks write what they like
+LEAST = 120  # of them that are shown, whatever else has to be said
 _ADVICE = {404: " Check the name, or choose another.", 409: " Try again.", 410: " Try again."}
 
 
@@ -44,12 +60,16 @@ def refusal(status: int, data: bytes, what: str, server: str, after: float = 0.0
 def _worded(status: int, said: Status, what: str, server: str, after: float) -> str:
     message = said.message.strip()
     message += "" if message.endswith((".", "!", "?")) else "."
+    head, advice = "The cluster refused: ", _ADVICE.get(status, "")
     if status == 429 or status >= 500:
         pause = f"after {after:.0f} s" if after else "in a moment"
-        return f"The cluster at {server} cannot answer {what} now (HTTP {status}): {message} Try again {pause}."
-    if status == 403 and " cannot " in message:
-        return f"The cluster refused: {message} Ask for that right, or use another context or namespace."
-    return f"The cluster refused: {message}{_ADVICE.get(status, '')}"
+        head, advice = f"The cluster at {server} cannot answer {what} now (HTTP {status}): ", f" Try again {pause}."
+    elif status == 403 and " cannot " in message:
+        advice = " Ask for that right, or use another context or namespace."
+    short = fitted(message, max(LEAST, LIMIT - len(head) - len(advice)))
+    if short.endswith(REST):
+        _log.warning("%s was refused: %s", what, clip(message, WHOLE))
+    return head + short + advice
 
 
 def _foreign(status: int, data: bytes, what: str, server: str) -> str:

@@ -12,6 +12,7 @@ WITH_RAW = "ephemeral+NET_RAW"
 PLAIN = "ephemeral"
 HELPER = "nsenter"
 COPY = "copy"
+WHOLE = 2000  # characters of a policy's words that are kept; a restricted namespace's refusal has 600
 LABEL = "pod-security.kubernetes.io/enforce"
 ELSEWHERE = ", or the method nsenter with a helper in another namespace"
 
@@ -27,7 +28,7 @@ class Policy:
 
 
 def refused(text: str, ask: str) -> Policy:
-    return Policy(False, (), f"the cluster's policy refuses it: {clip(text, 250)}", ask)
+    return Policy(False, (), f"the cluster's policy refuses it: {clip(text, WHOLE)}", ask)
 
 
 def capabilities(facts: Facts) -> Policy:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from k8s_extcap.methods import admission, copy, ephemeral, nsenter, resident, special, upload
 from k8s_extcap.methods.lookup import HOST_END
-from k8s_extcap.model.errors import LIMIT, MethodError, clip
+from k8s_extcap.model.errors import LIMIT, MethodError, clip, fitted
 from k8s_extcap.model.plan import Facts, Plan, Target, Verdict
 from k8s_extcap.model.request import METHODS, CaptureRequest, MethodName, footprint
 
@@ -134,7 +134,7 @@ def _none(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> M
 
 def _reasoned(head: str, reason: str, tail: str) -> MethodError:
     """The reason may be a policy's, which is to be read as it was written: it gets all the room there is."""
-    return MethodError(head + clip(reason, max(_REASON, LIMIT - len(head) - len(tail))) + tail)
+    return MethodError(head + fitted(reason, max(_REASON, LIMIT - len(head) - len(tail))) + tail)
 
 
 def _distinct(verdicts: list[Verdict]) -> list[Verdict]:

@@ -20,12 +20,21 @@ the log, never to the user.
 from __future__ import annotations
 
 LIMIT = 400  # characters of one sentence; a dialog of four lines
+REST = " (the log has the rest)"
 
 
 def clip(text: str, limit: int = LIMIT) -> str:
     """The text on one line, control characters blanked (it may come from a pod), at most `limit` characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def fitted(text: str, limit: int) -> str:
+    """As `clip`, for words of a cluster that are to be read verbatim: what is cut off is in the log, and so it says.
+    Whoever asked for them has logged them whole.
+    """
+    short = clip(text, limit)
+    return short if short == clip(text, len(text) + 1) else clip(text, limit - len(REST)) + REST
 
 
 class ExtcapError(Exception):
