@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from testbed.cluster.handle import Cluster
+from testbed.cluster.handle import Cluster, PodInfo
 from testbed.far import FarSide, until
 from testbed.truth import launch, oracle
 from testbed.truth.ledger import Expected
 from testbed.wireshark import product
-from testbed.wireshark.fixtures import Gui
+from testbed.wireshark.fixtures import Gui, long
 from testbed.wireshark.window import Window
+from tests.cluster.test_methods import copy
 
 pytestmark = pytest.mark.cluster
 
@@ -63,18 +64,49 @@ def test_live_packets_and_a_stop_that_leaves_nothing(
     assert until(lambda: not product.capturing(gui.desk), 5), gui.desk.processes()
 
 
-@pytest.mark.slow
-def test_a_stop_loses_no_packet_that_was_sent_before_it(team: Callable[[], Window], cluster: Cluster, gui: Gui) -> None:
-    """Numbered packets, the red square directly after the last; start and stop again and again in one window."""
-    far = FarSide(cluster, cluster.pod("idle-n1"))
-    peer = cluster.pod("idle-n2").ip
-    window = team()
-    row = "k8s-pod-team.idle-n1"
+@pytest.fixture
+def alone(cluster: Cluster) -> Iterator[PodInfo]:
+    """A pod that nobody else sends from, in a namespace of its own."""
+    namespace = cluster.new_namespace()
+    copy(cluster, "team", "idle-n1", namespace)
+    try:
+        yield cluster.wait_ready("idle-n1", namespace)
+    finally:
+        cluster.delete_namespace(namespace)
+
+
+def started(gui: Gui, cluster: Cluster, pod: PodInfo) -> tuple[Window, str]:
+    product.install(gui.desk, cluster.kubeconfig, namespace=pod.namespace)
+    product.command(gui.desk, "refresh")
+    window, row = gui.open(), f"k8s-pod-{pod.namespace}.{pod.name}"
     window.wait_for_row(row)
+    return window, row
+
+
+@pytest.mark.slow
+def test_a_stop_loses_no_packet_that_was_sent_before_it(gui: Gui, cluster: Cluster, alone: PodInfo) -> None:
+    window, row = started(gui, cluster, alone)
+    again_and_again(window, row, FarSide(cluster, alone), cluster.pod("idle-n2").ip, "resident")
+
+
+@long
+@pytest.mark.slow
+def test_nor_does_one_of_an_uploaded_tcpdump(gui: Gui, cluster: Cluster, alone: PodInfo) -> None:
+    window, row = started(gui, cluster, alone)
+    dialog = window.open_options(row)
+    dialog.set("Method", next(each for each in dialog.choices("Method") if each.startswith("upload")))
+    dialog.save()
+    again_and_again(window, row, FarSide(cluster, alone), cluster.pod("idle-n2").ip, "upload")
+
+
+def again_and_again(window: Window, row: str, far: FarSide, peer: str, method: str) -> None:
+    """Numbered packets, the red square directly after the last; start and stop again and again in one window."""
+    scratch = window.desk.scratch
     for turn in range(STOPS):
         window.start(row)
         there = until(lambda: any("tcpdump" in line and "-w" in line for line in far.ours()), 30)
-        assert there, (turn, window.error(), window.words(), gui.desk.processes())
+        assert there, (turn, window.error(), window.words(), window.desk.processes())
+        assert any("/k8s-extcap-" in line for line in far.ours()) == (method == "upload"), far.ours()
         before = launch.send(launch.Flow("udp", peer, rate=100, messages=5), far.inside())
         window.wait_for_packets(before.sent)
         square = window.screen.look().one("push button", "Stop")
@@ -82,10 +114,11 @@ def test_a_stop_loses_no_packet_that_was_sent_before_it(team: Callable[[], Windo
         sent = launch.send(launch.Flow("udp", peer, rate=1000, messages=500, number=2), far.inside())
         window.screen.click(square)
         window.wait_for_end()
-        (file,) = gui.desk.scratch.glob("wireshark_*.pcapng")
+        (file,) = scratch.glob("wireshark_*.pcapng")
         report = oracle.judge(oracle.stored(file), {1: Expected(before.sent), 2: Expected(sent.sent)})
         assert (report.broken, report.flows[2].missing, report.flows[2].duplicate) == (None, 0, 0)
         assert window.error() is None
+        assert far.gone(5), (far.ours(), far.files())
         window.close_file()
         window.wait_for_row(row)
-        assert until(lambda: not list(gui.desk.scratch.glob("wireshark_*.pcapng")), 5)
+        assert until(lambda: not list(scratch.glob("wireshark_*.pcapng")), 5)
