@@ -143,20 +143,22 @@ class RemoteStream:
                     stream.send(guard.BEAT)
                     await asyncio.sleep(FIRST)
         except TimeoutError:
-            stream.failure = stream.failure or StreamError(
-                f"The command in {self._where} did not start within {limit:.0f} s. The node "
-                "may be overloaded or its container runtime stuck; try again, or another pod."
-                if not self._ready.is_set()
-                else f"tcpdump in {self._where} runs, but sent nothing within {limit:.0f} s. "
-                "It may be another program, or stopped; use the method upload or ephemeral."
-            )
-            stream.abort()
-            return
+            if self._pump.reader.header is None:  # else this computer slept since the look before it came
+                stream.failure = stream.failure or StreamError(
+                    f"The command in {self._where} did not start within {limit:.0f} s. The node "
+                    "may be overloaded or its container runtime stuck; try again, or another pod."
+                    if not self._ready.is_set()
+                    else f"tcpdump in {self._where} runs, but sent nothing within {limit:.0f} s. "
+                    "It may be another program, or stopped; use the method upload or ephemeral."
+                )
+                stream.abort()
+                return
         except ExtcapError as error:
             stream.failure = error
             stream.abort()
             return
-        self._beat = time.time()
+        else:
+            self._beat = time.time()
         # Having slept for longer than the far side waits, there is nobody to give a sign to: its end is on the way.
         while time.time() - self._beat < guard.TICKS:
             self._beat = time.time()
