@@ -13,11 +13,19 @@ inside. With several candidates the first that is proven is taken.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from ipaddress import ip_address
+
+from k8s_extcap.model.errors import MethodError, clip
+
 NODE = "-"
 HOST_END = "host"  # value of the option Network interface: the host end of the pod's veth
 NIC = "@nic"
 OWN = "@own"  # last in a filter's list of ports
 NOT_FOUND = 97  # exit code: no process of the pod, or no such interface
+
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,127}")  # a UUID, the digest of a static pod's file, a container's id
 
 # Sets `mark` to the component that names our pod and `deep` to what follows it, if the cgroup file $1 is of our pod.
 _BELONGS = r"""
@@ -164,7 +172,35 @@ def text() -> str:
 
 def ids(uid: str, annotations: dict[str, str]) -> str:
     """What a cgroup path calls the pod. Dashes are underscores with the systemd driver; a static pod runs under the
-    digest of its file, the API's uid of its mirror is another.
+    digest of its file, the API's uid of its mirror is another. MethodError for what cannot be one: the shell splits
+    these words, and a lone dash means the node.
     """
     own = annotations.get("kubernetes.io/config.hash", "") or uid
+    if not _ID.fullmatch(own):
+        raise MethodError(
+            f"The cluster calls the pod '{clip(own, 60)}', which no node calls a pod. Try again, or another method."
+        )
     return " ".join(dict.fromkeys((own, own.replace("-", "_"))))
+
+
+def container(found: str) -> str:
+    """A container's id, `-` where that is not known or none."""
+    return found if _ID.fullmatch(found) else "-"
+
+
+def addresses(ips: Iterable[str]) -> str:
+    """The addresses of which one must be in the pod's network. MethodError where none of them is one."""
+    good = [ip for ip in ips if _is_address(ip)]
+    if not good:
+        raise MethodError(
+            "The cluster gives the pod no IP address that is one, so its network could not be proven to be its own. "
+            "Try again, or another method."
+        )
+    return " ".join(good)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return "%" not in str(ip_address(text))
+    except ValueError:
+        return False

@@ -96,6 +96,7 @@ def _steps(request: CaptureRequest, target: Target, facts: Facts, capture: str, 
         "wait",
         pods,
         f"{what} runs",
+        name=name,
         container=helper.CONTAINER,
         selector=f"{helper.CAPTURE_LABEL}={capture}",
         timeout=request.connection.wait,
@@ -122,8 +123,8 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict
         drop_to_root=False,
     )
     who = lookup.NODE if in_node else lookup.ids(pod.metadata.uid, pod.metadata.annotations)
-    addresses = "" if in_node else " ".join(pod.ips)
-    words = ("sh", "-c", f'eval "${helper.ENTER}"', "enter", who, pod.container_id or "-", addresses)
+    addresses = "" if in_node else lookup.addresses(pod.ips)
+    words = ("sh", "-c", f'eval "${helper.ENTER}"', "enter", who, lookup.container(pod.container_id), addresses)
     guarded = guard.wrap((*words, request.interface, enter.path, *run.argv), (enter, program), tail=run.tail)
     shell, option, text, *rest = guarded
     spec = ExecSpec(

@@ -9,7 +9,7 @@ from k8s_extcap.model.request import CaptureRequest
 from k8s_extcap.wire import channels
 from k8s_extcap.wire.channels import Channels, parse_exit
 from tests.fuzz.engine import Parser
-from tests.fuzz.laws import shown
+from tests.fuzz.laws import documented, shown
 
 REQUEST = CaptureRequest(Name("pod", "shop", "web-1"), filter="tcp port 80")
 
@@ -93,8 +93,14 @@ def _stderr(data: bytes) -> None:
 
 def _lookup(data: bytes) -> None:
     uid, _, own = data.decode(errors="replace").partition("\n")
-    found = lookup.ids(uid, {"kubernetes.io/config.hash": own})
-    assert isinstance(found, str)
+    with documented():
+        for word in lookup.ids(uid, {"kubernetes.io/config.hash": own}).split(" "):
+            assert word.replace("-", "").replace("_", "").isalnum()
+            assert word.isascii()
+            assert word != lookup.NODE
+    with documented():
+        assert not set(lookup.addresses(own.split())) - set("0123456789abcdef:. ")
+    assert not set(lookup.container(uid)) & set(" *?[$`\n")
     argv = guard.wrap(("tcpdump", uid), tail=own)
     assert argv[-1] == uid
     assert argv[2] == guard.wrap((), tail=own)[2]  # no word of anybody's is in the text
@@ -132,5 +138,6 @@ PARSERS = (
         b"\x05k8s-extcap: need /tmp/k8s-extcap-0-tcpdump\nk8s-extcap: ready\n12 packets captured\nk8s-extcap: rc=0\n",
         b"\xffk8s-extcap: bad x\r\nk8s-extcap: rc=\xc2\xb2\nk8s-extcap: rc=-1\n" + b"x" * 5000),
         (guard.MARK.encode(), b"need ", b"need -", b"ready", b"rc=", b"bad ", b"\n"), 0.5),
-    Parser("lookup", _lookup, (b"0a1b2c3d-0000-1111-2222-333344445555\n", b"uid\ndeadbeef"), (b"-", b"_", b"\n")),
+    Parser("lookup", _lookup, (b"0a1b2c3d-0000-1111-2222-333344445555\n", b"uid\ndeadbeef10.0.0.1 fd00::7"),
+        (b"-", b"_", b"\n", b" -n")),
 )  # fmt: skip
