@@ -64,6 +64,7 @@ def strike(site: Site, wanted: Wanted, tell: Told, jobs: int) -> None:
 
         rest = [shot for shot in chosen if shot not in refused]
         random.Random(0).shuffle(rest)  # a run that is cut short has looked everywhere
+        rest.sort(key=lambda shot: not shot.blow.leaves)  # they take minutes, in which others run
         volley.run(made, rest, told)
 
 
