@@ -164,7 +164,7 @@ def summary(report: Report) -> str:
     """The last line: what is in the file, what tcpdump saw, what was lost."""
     told = report.sum
     seen = "" if told.received is None else f", {told.received:,} seen"
-    lost = "unknown how many were lost" if told.dropped is None else f"{told.dropped + (told.if_dropped or 0):,} lost"
+    lost = "unknown how many were lost" if told.dropped is None else f"{told.lost:,} lost"
     why = f" (ended by: {report.ended_by})" if report.ended_by else ""
     return f"{told.packets:,} packets, {amount(told.bytes)} in {report.seconds:.1f} s{seen}, {lost}{why}"
 

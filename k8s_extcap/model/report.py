@@ -23,6 +23,7 @@ class Tally:
     if_dropped: int | None = None
     slowed: float = 0.0  # seconds for which the rate ceiling held the stream back
     stalled: float = 0.0  # seconds for which the capture's reader (Wireshark, a pipe, a disk) took nothing
+    unread: int = 0  # packets that came meanwhile, more than are kept for it, and were left out
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
@@ -33,7 +34,13 @@ class Tally:
             _sum(self.if_dropped, other.if_dropped),
             self.slowed + other.slowed,
             self.stalled + other.stalled,
+            self.unread + other.unread,
         )
+
+    @property
+    def lost(self) -> int:
+        """Everything that is known to be missing, wherever that was."""
+        return (self.dropped or 0) + (self.if_dropped or 0) + self.unread
 
 
 def _sum(one: int | None, other: int | None) -> int | None:
@@ -63,11 +70,12 @@ class Report:
         parts = []
         told = self.sum
         ring, card = told.dropped or 0, told.if_dropped or 0
-        if ring or card:
+        if told.lost:
             lost = [f"{ring:,} found no room in tcpdump's buffer"] if ring else []
             lost += [f"{card:,} were dropped by the network interface"] if card else []
-            all_of_them = ring + card + told.packets
-            parts.append(f"Of {all_of_them:,} packets {ring + card:,} are missing in the capture: {', '.join(lost)}.")
+            lost += [f"{told.unread:,} came while nobody read the capture"] if told.unread else []
+            every = told.lost + told.packets
+            parts.append(f"Of {every:,} packets {told.lost:,} are missing in the capture: {', '.join(lost)}.")
             if told.slowed >= 1:
                 parts.append(f"The rate ceiling held it back for {told.slowed:.0f} s: raise it (--limit-rate).")
             if told.stalled >= 1:

@@ -147,8 +147,12 @@ class Recording:
         for face in self._faces:
             told = face.sum
             sums = blocks.Sums(told.packets, told.received, told.dropped, told.if_dropped)
-            digits, gaps = face.header.digits, "\n".join(face.gaps)
-            self._sink.put(blocks.statistics(face.number, face.began, time.time(), sums, digits=digits, comment=gaps))
+            unread = (
+                f"{told.unread:,} packets came and were not written: nobody read the capture for {told.stalled:.0f} s."
+            )
+            comment = "\n".join([*face.gaps, *([unread] if told.unread else [])])
+            digits, now = face.header.digits, time.time()
+            self._sink.put(blocks.statistics(face.number, face.began, now, sums, digits=digits, comment=comment))
 
 
 def _clock(moment: float) -> str:

@@ -56,9 +56,9 @@ class Source:
             tally = _tally(stream, pump)
             self.end = stream.end
             self.since = stream.since
-            self.missing = (tally.received or 0) - (tally.dropped or 0) - tally.packets
+            self.missing = (tally.received or 0) - (tally.dropped or 0) - tally.packets - tally.unread
             if stream.end != "asked":  # its statistics are of some seconds before, or were never told
-                tally = replace(tally, received=max(tally.received or 0, tally.packets))
+                tally = replace(tally, received=max(tally.received or 0, tally.packets + tally.unread))
             recording.close(tally, written=pump.released)
 
 
@@ -82,9 +82,9 @@ def _rest(limits: Limits, already: Tally) -> Limits:
 
 
 def _tally(stream: RemoteStream, pump: Pump) -> Tally:
-    told, read = stream.statistics, pump.reader
-    counts = (read.packets, read.octets, told.received, told.dropped, told.if_dropped)
-    return Tally(*counts, slowed=pump.slowed, stalled=pump.stalled)
+    told = stream.statistics
+    counts = (*pump.written, told.received, told.dropped, told.if_dropped)
+    return Tally(*counts, slowed=pump.slowed, stalled=pump.stalled, unread=pump.unread)
 
 
 async def _count(recording: Recording, stream: RemoteStream, pump: Pump) -> None:

@@ -1,6 +1,6 @@
 """`python -m testbed.truth.account FILE --sent FLOW=COUNT ... [--line TEXT]`: is every packet accounted for?
 
-    sent = in the file + reported as dropped, by the kernel or the interface
+    sent = in the file + reported as dropped, by the kernel, the interface or the capture itself
 
 What is reported is read from the file's own interface statistics blocks and from the command's last line, which must
 agree. Shares no code with the product. Exit status 0: the account balances; 1: it does not, with the reasons.
@@ -30,6 +30,7 @@ class Line(NamedTuple):
 class Account(NamedTuple):
     """`sent` and `filed` count packets. Each drop is None where nothing in the file tells of it.
 
+    `ours`: what came and the capture itself says that it has not written, "N packets came and were not written".
     `gaps`: interruptions of the stream that the file tells of; what was sent meanwhile nobody could count.
     """
 
@@ -37,6 +38,7 @@ class Account(NamedTuple):
     filed: int
     kernel: int | None
     interface: int | None
+    ours: int
     gaps: tuple[str, ...]
     line: Line | None
     told: Mapping[int, Told]
@@ -44,7 +46,7 @@ class Account(NamedTuple):
 
     @property
     def dropped(self) -> int:
-        return (self.kernel or 0) + (self.interface or 0)
+        return (self.kernel or 0) + (self.interface or 0) + self.ours
 
     @property
     def unaccounted(self) -> int:
@@ -104,8 +106,11 @@ def account(
     total, filed = sum(sent.values()), sum(f.expected - f.missing for f in report.flows.values())
     interface, told = _sum(t.if_dropped for t in notes.told.values()), _sum(t.os_dropped for t in notes.told.values())
     kernel = told if kernel is None else kernel
-    gaps = tuple(text for told in notes.told.values() for text in told.comments)
-    made = Account(total, filed, kernel, interface, gaps, last_line(said), notes.told, report)
+    lines = [line for told in notes.told.values() for text in told.comments for line in text.splitlines()]
+    unwritten = [found for line in lines if (found := re.match(r"([\d,]+) packets? came and were not written", line))]
+    gaps = tuple(line for line in lines if "not written" not in line)
+    ours = sum(_number(found[1]) for found in unwritten)
+    made = Account(total, filed, kernel, interface, ours, gaps, last_line(said), notes.told, report)
     if counted is not None and (made.dropped or filed == total):
         return made._replace(sent=counted, filed=report.frames)
     return made
@@ -144,7 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made = account(chosen.file, dict(chosen.sent), chosen.line)
     print(
         f"{made.sent} sent, {made.filed} in the file, dropped: kernel {made.kernel}, interface {made.interface}, "
-        f"{len(made.gaps)} gaps; {made.unaccounted} unaccounted"
+        f"ourselves {made.ours}; {len(made.gaps)} gaps; {made.unaccounted} unaccounted"
     )
     for fault in made.faults:
         print(fault)

@@ -102,6 +102,7 @@ def test_what_the_rate_ceiling_costs_is_counted_and_said_once(place: Stage, meth
 def test_a_reader_that_stands_still_costs_what_is_told_and_the_capture_goes_on(
     place: Stage, method: str, tmp_path: Path
 ) -> None:
+    # (The matrix lets it stand for two minutes, beyond the guard's lease: python -m testbed.matrix run long.)
     options = ("--limit-rate", "none", "--buffer", "1 MiB")
     with taking(words(place, method, *options), tmp_path, environment(tmp_path, place.cluster.kubeconfig)) as capture:
         capture.wait()

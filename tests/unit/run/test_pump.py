@@ -14,7 +14,7 @@ import pytest
 
 from k8s_extcap.edge.fifo import PIPE_SIZE, Sink, open_fifo
 from k8s_extcap.model.request import Limits
-from k8s_extcap.run.pump import HOLD, Pump
+from k8s_extcap.run.pump import HOLD, KEPT, Pump
 
 HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
 RECORD = struct.pack("<IIII", 1, 2, 1000, 1000) + b"x" * 1000
@@ -86,6 +86,39 @@ def test_a_full_pipe_pauses_the_source_and_a_read_resumes_it(fifo: Path) -> None
         await asyncio.sleep(0.01)
         assert b.valve.calls == ["pause", "resume"]
         assert got == total
+        b.sink.close()
+        os.close(b.reader)
+
+    run(work())
+
+
+def test_a_reader_that_stands_still_gets_little_and_what_is_left_out_is_counted(fifo: Path) -> None:
+    """A little is read on all the same, for the signs of life; memory has a bound, and packets stay whole."""
+
+    async def work() -> None:
+        b = await bench(fifo, Limits(rate=0))
+        b.take(HEADER + RECORD)
+        per_read = 200
+        async with asyncio.timeout(60):
+            b.take(RECORD * (2 * PIPE_SIZE // len(RECORD)))
+            while b.valve.calls != ["pause", "resume"]:  # nobody reads: it comes from the clock
+                await asyncio.sleep(0.05)
+        reads = 0
+        while b.pump.unread < 5 * per_read:
+            b.take(RECORD * per_read)
+            reads += 1
+        assert b.sink.pending < KEPT + per_read * len(RECORD)
+        written, octets = b.pump.written
+        assert written + b.pump.unread == 1 + 2 * PIPE_SIZE // len(RECORD) + reads * per_read
+        got = b""
+        while b.sink.pending or (piece := b.read()):
+            got += b.read() if b.sink.pending else piece
+            await asyncio.sleep(0)
+        b.take(RECORD)
+        got += b.read()
+        assert got == b"<" + HEADER + RECORD * (written + 1)
+        assert octets == 1000 * written
+        b.pump.close()
         b.sink.close()
         os.close(b.reader)
 

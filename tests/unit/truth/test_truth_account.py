@@ -59,6 +59,12 @@ def test_a_gap_that_the_file_tells_of_is_no_fault_and_stays_visible() -> None:
     assert (found.unaccounted, found.gaps, found.faults) == (6, ("interrupted for 3 s",), [])
 
 
+def test_what_the_capture_itself_left_out_counts_when_the_file_says_so() -> None:
+    said = "interrupted for 3 s\n6 packets came and were not written: nobody read the capture for 60 s."
+    found = judged(file(90, os=4, comment=said), 100, "90 packets, 9 kB in 1 s, 100 seen, 10 lost")
+    assert (found.ours, found.unaccounted, found.gaps, found.faults) == (6, 0, ("interrupted for 3 s",), [])
+
+
 def test_the_last_statistics_of_an_interface_count() -> None:
     data = file(50, os=3) + forge.statistics({OS_DROPPED: 5})
     assert judged(data, 55).faults == []
