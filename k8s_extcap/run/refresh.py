@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from k8s_extcap.edge import catalog, folders, known, lock, log, recents, settings
 from k8s_extcap.edge.known import Cluster, Listed, Status
-from k8s_extcap.kube import connect
+from k8s_extcap.kube import connect, credential
 from k8s_extcap.model import ids
 from k8s_extcap.model.errors import ConfigError, ExtcapError, RefusedError
 from k8s_extcap.model.request import Connection
@@ -25,6 +28,9 @@ from k8s_extcap.wireshark import argv as arguments
 
 _log = logging.getLogger(__name__)
 
+# Seconds of a refresher's life: a plugin, the requests and all lists have limits that add up to less, so whatever takes
+# longer hangs (a library's own login does without any), and holds the lock that everybody else waits for.
+LIFE = 120.0
 _NOBODY = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "SSH_ASKPASS")  # ways to ask a person
 
 
@@ -33,12 +39,28 @@ def main(argv: list[str]) -> int:
     for name in _NOBODY:
         os.environ.pop(name, None)
     log.start("", "info")
+    _end_in(LIFE)
     try:
         refresh(arguments.parse(argv).context)
     except Exception as error:  # nobody reads stderr, so it must not end there
         _log.exception("the list was not renewed: %s", error)
         return 1
     return 0
+
+
+def _end_in(seconds: float) -> None:
+    timer = threading.Timer(seconds, _overdue)
+    timer.daemon = True
+    timer.start()
+    if sys.platform != "win32":
+        signal.alarm(int(seconds) + 10)  # should even that thread not run
+
+
+def _overdue() -> None:
+    _log.error("the list was not renewed within %.0f s", LIFE)
+    credential.abandon()
+    logging.shutdown()
+    os._exit(1)
 
 
 def refresh(context: str = "", *, interactive: bool = False, force: bool = False) -> Status:
