@@ -14,11 +14,12 @@ from k8s_extcap.methods import starting
 from k8s_extcap.model.errors import ConfigError, ExtcapError, MethodError, RefusedError
 from k8s_extcap.model.objects import Pod, PodList
 from k8s_extcap.model.plan import ExecSpec, Plan, Step
-from k8s_extcap.run import journal, owner, reaper
+from k8s_extcap.run import journal, owner, reaper, refusals
 from k8s_extcap.run.stop import Stop, or_stop
 
 _log = logging.getLogger(__name__)
 
+REFUSED = 2.0  # seconds without a pod until the Job's events are read, and between two looks at them
 LOOK = 0.15  # seconds between two looks at a starting container: containerd takes 0.3-1 s
 CONFLICTS = 5  # tries of a patch that met another's (409): ten captures may start together
 
@@ -87,14 +88,20 @@ class Executor:
 
     async def _wait(self, step: Step) -> None:
         """Until the container runs; MethodError at once when it never will, or when the time is over."""
-        deadline = asyncio.get_running_loop().time() + step.timeout
+        began = asyncio.get_running_loop().time()
+        deadline, asked = began + step.timeout, began + REFUSED
         while True:
             pod = await asyncio.to_thread(self._look, step)
             if pod is not None:
                 self._pod = pod.metadata.name
                 if starting.started(pod, step.container):
                     return
-            if asyncio.get_running_loop().time() > deadline:
+            now = asyncio.get_running_loop().time()
+            if pod is None and step.selector and now > asked:
+                asked = now + REFUSED
+                if refusal := await asyncio.to_thread(refusals.of_job, self._session.api, step):
+                    raise refusal
+            if now > deadline:
                 if pod is None:
                     raise MethodError(
                         f"No pod appeared for {step.what} within {step.timeout:.0f} s. Quota may forbid it."

@@ -10,6 +10,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from k8s_extcap.model.errors import MethodError
 from k8s_extcap.model.ids import Name
 from k8s_extcap.model.plan import Target
 from k8s_extcap.model.request import CaptureRequest, Connection, Helper
+from k8s_extcap.run.executor import Executor
 from k8s_extcap.run.session import open_session
+from k8s_extcap.run.stop import Stop
 from testbed.cluster.handle import Cluster
 from tests.cluster.drive import Drive, drive, facts_of, node_target, target_of
 
@@ -206,6 +209,41 @@ def test_a_namespace_that_refuses_the_helper_says_so_in_its_own_words(cluster: C
     helper = Helper(image=cluster.image("helper"), namespace="restricted")
     with pytest.raises(MethodError, match=r"violates PodSecurity .*--helper-namespace"):
         run(session, ask(cluster, "nsenter", helper=helper), target_of(session, "team", "client-n1"))
+
+
+@pytest.fixture
+def crowded(cluster: Cluster) -> Iterator[str]:
+    """A namespace whose quota leaves no room for a pod."""
+    namespace = cluster.new_namespace()
+    cluster.kubectl("create", "quota", "full", "--hard=pods=0", "-n", namespace)
+    end = time.monotonic() + 30
+    while "used" not in cluster.get("quota", "full", "-n", namespace).get("status", {}):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    yield namespace
+    cluster.delete_namespace(namespace)
+
+
+def test_a_quota_that_refuses_a_jobs_pod_is_told_in_its_own_words(
+    cluster: Cluster, session: Session, crowded: str
+) -> None:
+    """As somebody meets it who may create Jobs and no pods: then there is no dry run of the pod."""
+    asked = ask(cluster, "nsenter", helper=Helper(image=cluster.image("helper"), namespace=crowded))
+    target, capture = target_of(session, "team", "client-n1"), secrets.token_hex(5)
+    known = replace(asyncio.run(facts_of(session, asked, target)), dry_run={})
+    plan = ladder.plan(asked, target, known, capture)
+    assert plan.steps[0].body["kind"] == "Job"
+    executor = Executor(session, capture)
+
+    async def done() -> None:
+        try:
+            await executor.execute(plan, Stop())
+        finally:
+            await executor.unwind()
+
+    with pytest.raises(MethodError, match=r"No pod is made for helper job .*exceeded quota: full.*--helper-namespace"):
+        asyncio.run(done())
+    assert not cluster.kubectl("get", "jobs", "-n", crowded, "-l", f"k8s-extcap/capture={capture}", "-o", "name")
 
 
 def test_without_a_helper_image_nothing_is_created(cluster: Cluster, session: Session) -> None:
