@@ -29,6 +29,7 @@ KEPT = re.compile(
     r"own/(state/log(/.*)?|state/credentials|state/keys|state/journal|state|state/[a-z-]+(\.lock)?|cache(/.*)?|config(/.*)?)"
 )
 HALF_WRITTEN = re.compile(r"\.\d+$")  # a file that was being replaced
+OFTEN = 8.0  # seconds in which nearly all is gone; dozens of cells that wait for longer would be a load of their own
 FINISHED, ENTRY = "finished Job until its TTL", "spec entry, terminated"
 
 
@@ -229,7 +230,7 @@ def until(look: Callable[[], Left], done: Callable[[Left], bool], within: float)
         passed = time.monotonic() - began
         if done(found) or passed > within:
             return found, round(passed, 1)
-        time.sleep(0.4)
+        time.sleep(0.4 if passed < OFTEN else 2.5)
 
 
 def _finished(job: dict[str, Any]) -> bool:
