@@ -7,7 +7,10 @@ minutes. The API server never removes the entry from the pod's spec.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
+
+import msgspec
 
 from k8s_extcap.methods import admission, beside, memory, programs, rights
 from k8s_extcap.methods.inside import Program, exec_of
@@ -118,4 +121,12 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict
         else f"the entry {name} in the pod's spec until the pod is deleted; its process ends itself"
     )
     steps = () if ready.existing else _steps(request, target, ready, name)
-    return Plan(NAME, target, steps, (spec,), why, leaves or "nothing")
+    return Plan(NAME, target, steps, (spec,), why, leaves or "nothing", ready.existing)
+
+
+def without(target: Target, container: str) -> Target:
+    """The target as it is when this container of ours has ended, whatever its pod's status says so far."""
+    status = target.pod.status
+    left = tuple(s for s in status.ephemeral_container_statuses if s.name != container)
+    pod = msgspec.structs.replace(target.pod, status=msgspec.structs.replace(status, ephemeral_container_statuses=left))
+    return replace(target, pod=pod)

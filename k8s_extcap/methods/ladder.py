@@ -93,7 +93,7 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, capture: str, fa
     remark = special.remark(target)
     words = [made.why, f"Note: {remark}." if remark else ""]
     words += [f"Not {v.method}: {clip(v.sentence, _REASON)}." for v in smaller]
-    return Plan(made.method, target, made.steps, made.execs, clip(" ".join(w for w in words if w)), made.leaves)
+    return replace(made, why=clip(" ".join(w for w in words if w)))
 
 
 def _none(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> MethodError:

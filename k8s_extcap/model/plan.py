@@ -174,6 +174,7 @@ class Plan:
     execs: tuple[ExecSpec, ...]
     why: str  # one sentence: what is done and why not something smaller
     leaves: str = "nothing"  # what stays afterwards, for people
+    reuses: str = ""  # a container of an earlier capture, which may end itself before this one is in it
 
 
 __all__ = [

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from k8s_extcap.edge.fifo import Sink
 from k8s_extcap.kube import credential, review
 from k8s_extcap.kube.connect import Session
-from k8s_extcap.methods import ladder
-from k8s_extcap.model.errors import ExtcapError, MethodError, RefusedError, RemoteError, TargetError
+from k8s_extcap.methods import ephemeral, ladder
+from k8s_extcap.model.errors import ExtcapError, MethodError, RefusedError, RemoteError, TargetError, UsageError
 from k8s_extcap.model.plan import ExecSpec, Plan, Target
 from k8s_extcap.model.report import Counters, Report
 from k8s_extcap.model.request import CaptureRequest, MethodName
@@ -171,6 +171,10 @@ class _Capture:
         if self._execs < again.EXECS and (source.goes_on or self._still_waits(error)):
             return await self._again(plan.target, source, error)
         first = not self.recording.flowing or not self._watch.counters.sum.packets
+        if first and plan.reuses and not isinstance(error, UsageError) and await self._ended(session, plan):
+            _log.info("capture %s: %s had just ended itself: %s", self._number, plan.reuses, error)
+            self._number = secrets.token_hex(5)
+            return session, await self._planned(session, self._request, ephemeral.without(plan.target, plan.reuses)), ""
         untried = self._request.method == "auto" and plan.method not in self._failed
         if first and untried and isinstance(error, (RemoteError, MethodError)):
             _log.warning("method %s: %s", plan.method, error, exc_info=error)
@@ -180,6 +184,10 @@ class _Capture:
             larger = replace(self._request, method="ephemeral")
             return session, await self._planned(session, larger, plan.target), ""
         raise error
+
+    async def _ended(self, session: Session, plan: Plan) -> bool:
+        """Whether the container of an earlier capture is gone in which this one was to run."""
+        return await or_stop(again.may_go_on(session, "killed", plan.execs[0], plan.target), self._stop)
 
     def _still_waits(self, error: ExtcapError) -> bool:
         """Whether this was a try after a cut, without a packet yet, and another may do better."""
