@@ -27,9 +27,9 @@ PARTS = ("calls", "scan", "lo", "start", "delay", "bulk")
 def works(chosen: list[str], runs: int) -> Iterator[tuple[str, Work]]:
     """Name and maker of each table. The pods are there while they are asked for."""
     if "calls" in chosen:
-        yield "calls", hot.calls
+        yield "calls", lambda: hot.calls(runs)
     if "scan" in chosen:
-        yield "scan", hot.scan
+        yield "scan", lambda: hot.scan(runs)
     if "lo" in chosen:
         yield "lo", lambda: loopback.loopback(runs)
     if not {"start", "delay", "bulk"} & set(chosen):

@@ -45,30 +45,30 @@ def _sum(argv: tuple[str, ...], env: Mapping[str, str]) -> float:
     return sum(measure.cost(argv, env).cpu for _ in range(EACH))
 
 
-def ratios(env: Mapping[str, str], against: tuple[str, ...], ours: tuple[str, ...]) -> list[float]:
+def ratios(env: Mapping[str, str], against: tuple[str, ...], ours: tuple[str, ...], runs: int) -> list[float]:
     """CPU as a multiple, pair by pair, the two in turn so that both see the same machine."""
     out = []
-    for _ in range(measure.RUNS):
+    for _ in range(runs):
         base = _sum(against, env)
         out.append(_sum(ours, env) / base)
     return out
 
 
-def calls() -> Table:
+def calls(runs: int) -> Table:
     table = Table("CPU of each call as a multiple of a bare interpreter (`python -I -S -E -c pass`)", ["call", "ratio"])
     with tempfile.TemporaryDirectory() as home:
         os.environ["K8S_EXTCAP_HOME"] = home
         env = {"PATH": os.environ["PATH"], "HOME": home, "K8S_EXTCAP_HOME": home}
         for rows in (32, 200):
             fill(rows)
-            table.add(f"list, {rows} interfaces", measure.shown(ratios(env, BARE, (*OURS, *CALLS["list"]))))
+            table.add(f"list, {rows} interfaces", measure.shown(ratios(env, BARE, (*OURS, *CALLS["list"]), runs)))
         for name in ("dlts", "config", "filter check"):
-            table.add(name, measure.shown(ratios(env, BARE, (*OURS, *CALLS[name]))))
-        table.add("a bare interpreter / `/bin/true`", measure.shown(ratios(env, ("/bin/true",), BARE), 1))
+            table.add(name, measure.shown(ratios(env, BARE, (*OURS, *CALLS[name]), runs)))
+        table.add("a bare interpreter / `/bin/true`", measure.shown(ratios(env, ("/bin/true",), BARE, runs), 1))
     return table
 
 
-def scan(rows: int = 32) -> Table:
+def scan(runs: int, rows: int = 32) -> Table:
     """A whole `tshark -D` over that many interfaces: ours, and a static C program that prints the same list."""
     table = Table(
         f"`tshark -D` with {rows} interfaces, seconds of wall time (CPU of all processes)", ["extcap", "wall", "CPU"]
@@ -96,6 +96,6 @@ def scan(rows: int = 32) -> Table:
                 if program:
                     (folder / "k8s-extcap").write_bytes(program)
                     (folder / "k8s-extcap").chmod(0o755)
-            runs = [measure.cost(("tshark", "-D"), env) for _ in range(measure.RUNS)]
-            table.add(name, measure.shown([r.wall for r in runs]), measure.shown([r.cpu for r in runs]))
+            each = [measure.cost(("tshark", "-D"), env) for _ in range(runs)]
+            table.add(name, measure.shown([r.wall for r in each]), measure.shown([r.cpu for r in each]))
     return table

@@ -83,9 +83,11 @@ def kubectl(cluster: Cluster, pod: PodInfo, packet_filter: str = FILTER, *, spdy
 
 @contextlib.contextmanager
 def debug(cluster: Cluster, pod: PodInfo, packet_filter: str = FILTER) -> Iterator[Stream]:
-    """`kubectl debug`: an ephemeral container that runs a stock tcpdump, beside our method ephemeral."""
+    """`kubectl debug`: an ephemeral container that runs a stock tcpdump, beside our method ephemeral. It outlives its
+    client, so it ends itself after so many packets.
+    """
     argv = ["debug", "-n", pod.namespace, pod.name, "-i", "--image", cluster.image("tcpdump"), "--profile=netadmin"]
-    argv += ["--image-pull-policy=IfNotPresent", "--quiet", "--", "sh", "-c", _GUARDED, "x", *KSNIFF, packet_filter]
+    argv += ["--image-pull-policy=IfNotPresent", "--quiet", "--", *KSNIFF, "-c", "25", packet_filter]
     with _kubectl(cluster, argv, dict(os.environ)) as stream:
         yield stream
 
