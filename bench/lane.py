@@ -83,12 +83,15 @@ def kubectl(cluster: Cluster, pod: PodInfo, packet_filter: str = FILTER, *, spdy
 
 @contextlib.contextmanager
 def debug(cluster: Cluster, pod: PodInfo, packet_filter: str = FILTER) -> Iterator[Stream]:
-    """`kubectl debug`: an ephemeral container that runs a stock tcpdump, beside our method ephemeral. It outlives its
-    client, so it ends itself after so many packets.
+    """`kubectl debug`: an ephemeral container that runs a stock tcpdump, beside our method ephemeral. What it prints
+    before it is attached to is lost, so it waits for a line; it outlives its client, so it ends after so many packets.
     """
     argv = ["debug", "-n", pod.namespace, pod.name, "-i", "--image", cluster.image("tcpdump"), "--profile=netadmin"]
-    argv += ["--image-pull-policy=IfNotPresent", "--quiet", "--", *KSNIFF, "-c", "25", packet_filter]
-    with _kubectl(cluster, argv, dict(os.environ)) as stream:
+    argv += ["--image-pull-policy=IfNotPresent", "--quiet", "--", "sh", "-c", 'read -r go; exec "$@"', "x"]
+    with _kubectl(cluster, [*argv, *KSNIFF, "-c", "25", packet_filter], dict(os.environ)) as stream:
+        assert stream.process.stdin is not None
+        stream.process.stdin.write(b"\n")
+        stream.process.stdin.flush()
         yield stream
 
 

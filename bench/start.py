@@ -28,9 +28,12 @@ def first_packet(cluster: Cluster, places: tuple[Place, ...], runs: int) -> Tabl
             times: dict[str, list[float]] = {}
             for _ in range(runs):
                 for name, client in _clients(cluster, place).items():
-                    lane.alone(place.far)
-                    with client() as stream:
-                        times.setdefault(name, []).append(_first(stream))
+                    try:
+                        lane.alone(place.far)
+                        with client() as stream:
+                            times.setdefault(name, []).append(_first(stream))
+                    except OSError as error:
+                        table.notes.append(f"{place}, {name}: {error}.")
         finally:
             sender.stop()
         for name, each in times.items():
@@ -61,4 +64,4 @@ def _first(stream: lane.Stream) -> float:
                 if frame.arrived_ns is not None:
                     return frame.arrived_ns / 1e9 - stream.clock
         time.sleep(0.005)
-    raise OSError("no packet came")
+    raise OSError(f"no packet came within {lane.START:.0f} s")

@@ -110,8 +110,17 @@ def rounds(clients: Mapping[str, Client], place: Place, loads: Sequence[Load], r
     found: dict[str, list[Session]] = {name: [] for name in clients}
     for _ in range(runs):
         for name, client in clients.items():
-            found[name].append(session(client, place, loads))
+            found[name].append(_twice(name, client, place, loads))
     return found
+
+
+def _twice(name: str, client: Client, place: Place, loads: Sequence[Load]) -> Session:
+    """A start that failed must not cost a quarter of an hour's figures."""
+    try:
+        return session(client, place, loads)
+    except OSError as error:
+        print(f"{name} on {place}, once more: {error}", flush=True)
+        return session(client, place, loads)
 
 
 def delays(cluster: Cluster, place: Place, runs: int) -> Table:
