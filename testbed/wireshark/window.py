@@ -131,10 +131,11 @@ class Window:
         return error(self.screen.look())
 
     def dismiss(self) -> None:
-        """Close the message box."""
+        """Close the message box; another one may follow it."""
+        words = self.wait_for_error()
         box = self.screen.wait("error dialog", lambda view: view.one("alert"))
         self.screen.click(self.screen.wait("OK", lambda view: view.inside(box).one("push button", "OK")))
-        self.screen.wait("end of the error dialog", lambda view: not view.one("alert"))
+        self.screen.wait("end of the error dialog", lambda view: error(view) != words)
 
     def filter(self, text: str) -> None:
         """Type a capture filter on the welcome page, key by key."""
