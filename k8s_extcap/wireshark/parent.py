@@ -34,12 +34,12 @@ _LISTS = ("list-data-link-types", "list-interfaces", "list-sources", "list-time-
 
 
 class Parent:
-    """`kind` is `gui`, `tshark` or "" (somebody else, or unreadable). `named` are interface names of ours on its
-    command line. `only` True: nothing else of ours can be wanted. `preferences`: it sets options by `-o extcap.…`.
-    `lists`: it prints interfaces.
+    """`kind` is `gui`, `tshark` or "" (`other`: somebody else; if not, unreadable). `named` are interface names of ours
+    on its command line. `only` True: nothing else of ours can be wanted. `preferences`: it sets options by
+    `-o extcap.…`. `lists`: it prints interfaces.
     """
 
-    __slots__ = ("kind", "lists", "named", "only", "preferences")
+    __slots__ = ("kind", "lists", "named", "only", "other", "preferences")
 
     def __init__(
         self,
@@ -48,8 +48,10 @@ class Parent:
         only: bool = False,
         preferences: bool = False,
         lists: bool = False,
+        other: bool = False,
     ) -> None:
         self.kind = kind
+        self.other = other
         self.named = named
         self.only = only
         self.preferences = preferences
@@ -57,8 +59,10 @@ class Parent:
 
     @property
     def wants_fresh(self) -> bool:
-        """Whether the catalog matters to it: a cluster is not asked because somebody captures from `lo`."""
-        return self.kind != "tshark" or self.lists or bool(self.named)
+        """Whether the catalog matters to it: a cluster is not asked because somebody captures from `lo`, nor
+        by a program that we do not know. Where a system does not tell who asks, it may be a window.
+        """
+        return not self.other and (self.kind != "tshark" or self.lists or bool(self.named))
 
     @property
     def dialog(self) -> str:
@@ -101,7 +105,7 @@ def read(command: list[str], native: Callable[[str], bool]) -> Parent:
     """
     kind = kind_of(command[0]) if command else ""
     if not kind:
-        return Parent()
+        return Parent(other=bool(command))
     words = _getopt(command[1:], kind)
     named: list[str] = []
     only = kind == "tshark" and words.clear and not words.lists and bool(words.interfaces)

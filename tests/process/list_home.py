@@ -17,6 +17,8 @@ from typing import Any
 SCRIPT = Path(__file__).resolve().parents[2] / "k8s_extcap/__main__.py"
 OURS = (sys.executable, "-I", "-S", "-E", "-X", "utf8", str(SCRIPT))
 
+WINDOW = ("wireshark", "-c", '"$@"; exit $?', "x")  # a shell by that name, which is what a process is known by
+
 
 @dataclass
 class Home:
@@ -62,10 +64,11 @@ class Home:
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "PYTHONPATH")}
         return {**kept, "HOME": str(self.folder), "K8S_EXTCAP_HOME": str(self.folder / "ours"), **self.variables}
 
-    def call(self, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def call(self, *words: str, timeout: float = 60, by: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         """Nobody's session: no terminal. The output is read to its end, as Wireshark does."""
         return subprocess.run(
-            [*OURS, *words],
+            [*by, *OURS, *words],
+            executable="/bin/sh" if by else None,
             env=self.env,
             capture_output=True,
             text=True,
@@ -76,8 +79,8 @@ class Home:
         )
 
     def list(self) -> list[str]:
-        """The interfaces of one list call."""
-        done = self.call("--extcap-interfaces", "--extcap-version=4.0")
+        """The interfaces of one list call, of a program that is called wireshark."""
+        done = self.call("--extcap-interfaces", "--extcap-version=4.0", by=WINDOW)
         assert (done.returncode, done.stderr) == (0, "")
         return re.findall(r"^interface \{value=([^}]*)\}", done.stdout, re.MULTILINE)
 

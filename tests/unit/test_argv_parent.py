@@ -117,7 +117,7 @@ def test_who_asks(program: str, kind: str) -> None:
 def test_nobody_known_gets_everything() -> None:
     for command in ([], ["python3", "-i", A], ["bash"]):
         found = parent.read(command, native)
-        assert (found.kind, found.only, found.dialog, found.wants_fresh) == ("", False, "gui", True)
+        assert (found.kind, found.only, found.dialog) == ("", False, "gui")
 
 
 def test_options_on_the_command_line_need_options_that_are_stored() -> None:
@@ -132,6 +132,8 @@ def test_a_cluster_is_asked_only_for_somebody_who_wants_to_see_it() -> None:
     assert read("-D").wants_fresh
     assert read("-i", A).wants_fresh
     assert read(program="wireshark").wants_fresh
+    assert parent.read([], native).wants_fresh, "a system that does not tell who asks"
+    assert not parent.read(["python3", "-i", A], native).wants_fresh
 
 
 @pytest.mark.parametrize(
