@@ -50,7 +50,7 @@ def test_the_process_that_we_hold_is_the_program_itself(tshark: Tshark, number: 
     )
     try:
         command = Path(f"/proc/{process.pid}/cmdline")
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while command.read_bytes() != b"sleep\x0060\x00":
             assert time.monotonic() < until
             time.sleep(0.01)
@@ -78,13 +78,13 @@ def test_a_killed_make_leaves_no_process_and_no_mount_and_the_next_one_begins_an
     growing = tmp_path / "wireshark/4.4.new"
     for _ in range(2):  # the second clears the folder of the first away
         make = subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[2])
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while not (growing / "mounted").exists():
             assert time.monotonic() < until
             time.sleep(0.05)
         make.kill()
         make.wait()
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while marked(str(tmp_path)):
             assert time.monotonic() < until, marked(str(tmp_path))
             time.sleep(0.05)
