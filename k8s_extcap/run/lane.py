@@ -32,7 +32,7 @@ def main(argv: list[str]) -> int:
     log.start(invocation.values.get("log-file", ""), invocation.values.get("log-level", "") or "info")
     code = asyncio.new_event_loop().run_until_complete(_lane(invocation))
     # A thread that still waits for a cluster would hold the process; what it made is in the journal. The exit
-    # functions remove the certificate files that the kubernetes library decoded.
+    # functions end the credential plugins that still run.
     atexit._run_exitfuncs()  # noqa: SLF001 (there is no public way to run them and yet not wait for threads)
     logging.shutdown()
     os._exit(code)

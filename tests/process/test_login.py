@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -13,9 +14,11 @@ import pytest
 
 from k8s_extcap.kube import login
 from k8s_extcap.kube.connect import Session
+from k8s_extcap.kube.exec import Command
 from k8s_extcap.kube.login import Given, Login
 from k8s_extcap.kube.material import Material
-from k8s_extcap.model.errors import CredentialError
+from k8s_extcap.kube.once import run_exec
+from k8s_extcap.model.errors import CredentialError, RefusedError
 from k8s_extcap.model.request import Connection
 from k8s_extcap.run.session import open_session
 from testbed.demo import certs
@@ -165,6 +168,21 @@ def test_a_token_of_minutes_is_renewed_for_the_next_request(
     assert set(at_once(lambda: len(session.api.get(PODS)) > 0, 4)) == {True}
     assert plugin.count() == 2
     assert session.authorization == f"Bearer {demo.token()}"
+
+
+@pytest.mark.demo
+def test_so_is_that_of_a_stream(plugin: Plugin, demo: DemoCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a cut capture goes on with after its token has ended: another library makes that request."""
+    now = time.time()
+    plugin.gives(demo.token("demo-viewer"), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 121)))
+    session = plugin.open()
+    command = Command("lab", "sender", "", ("echo", "hello"))
+    with pytest.raises(RefusedError, match="pods/exec"):
+        asyncio.run(run_exec(session, command))
+    plugin.gives(demo.token())
+    monkeypatch.setattr(time, "time", lambda: now + 119)
+    assert asyncio.run(run_exec(session, command)).stdout == b"hello\n"
+    assert plugin.count() == 2
 
 
 @pytest.mark.demo
