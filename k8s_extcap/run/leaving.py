@@ -35,7 +35,7 @@ def unless_idle(threads: ThreadPoolExecutor, code: int) -> None:
 
 
 def now(code: int) -> NoReturn:
-    """The exit functions remove the certificate files that the kubernetes library decoded."""
+    """The exit functions end the credential plugins that still run."""
     atexit._run_exitfuncs()  # noqa: SLF001 (there is no public way to run them and yet not wait for threads)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):

@@ -21,7 +21,7 @@ from testbed.cluster.handle import Cluster
 from tests.cluster.drive import parse
 from tests.cluster.roles import LIFE, Cell, cells, kubeconfig, objects
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]  # a test may wait for all others' captures
 
 CLI = "import sys; from k8s_extcap.cli.main import main; sys.exit(main())"
 PACKETS = 3
