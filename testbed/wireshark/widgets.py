@@ -124,7 +124,7 @@ class Screen:
 
     def focus(self, title: str) -> None:
         """Gives the keyboard to a window: nobody else does, without a window manager, before the first click."""
-        self._xdotool("search", "--onlyvisible", "--name", title, "windowfocus", "--sync")
+        self._xdotool("search", "--sync", "--onlyvisible", "--name", title, "windowfocus", "--sync")
 
     def keys(self, *keys: str) -> None:
         """Keys by their X names, such as `ctrl+a` or `Return`, to the widget that has the focus."""

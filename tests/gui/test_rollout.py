@@ -82,6 +82,7 @@ def test_after_many_dialogs_and_a_rollout_tshark_knows_every_preference(
     assert (listed.returncode, captured.returncode) == (0, 0)
     assert "No such preference" not in listed.stderr + captured.stderr + listed.stdout + captured.stdout
     window.close_file()
+    window.wait_for_row(rows[0])
     window.rescan()
     window.wait_for_row(new[0])
     assert window.open_options(new[0]).value("Snapshot length") == str(1000 + DIALOGS - 1)
