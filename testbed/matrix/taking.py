@@ -145,6 +145,10 @@ class Stage(NamedTuple):
         flow = launch.Flow(kind, self.address, PORT, rate, count, size, batch, number)
         return launch.send(flow, self.far.inside())
 
+    def sending(self, protocol: Literal["tcp", "udp"], rate: int, *, size: int = 200) -> launch.Running:
+        """A sender that goes on until it is stopped."""
+        return launch.Running(launch.Flow(protocol, self.address, PORT, rate, size=size), self.far.inside())
+
     def warm(self) -> None:
         """The neighbour is known: while the kernel looks for one it drops packets that nobody can capture."""
         launch.send(launch.Flow("udp", self.address, port=PORT + 1, messages=1), self.far.inside())

@@ -87,13 +87,14 @@ def _disagreements(account: Account) -> list[str]:
 
 def account(
     capture: Path | Iterable[Chunk],
-    sent: Mapping[int, int],
+    sent: Mapping[int, int | None],
     said: str = "",
     *,
     counted: int | None = None,
     kernel: int | None = None,
 ) -> Account:
-    """The account of one capture. `sent`: messages by flow, handed to the kernel a second before the stop at least.
+    """The account of one capture. `sent`: messages by flow, handed to the kernel a second before the stop or more; None
+    where that is not known yet: then `sent` of the account is put right by who asks.
 
     `said`: the standard error of `k8s-extcap capture`, "" where there is none. `counted`: packets that the kernel
     counted on the way (over TCP a message is no packet); then the packets of the file are held against it, and the
@@ -103,7 +104,10 @@ def account(
     notes = Notes()
     chunks = stored(capture) if isinstance(capture, Path) else capture
     report = judge(chunks, {flow: Expected(sent=count) for flow, count in sent.items()}, notes=notes)
-    total, filed = sum(sent.values()), sum(f.expected - f.missing for f in report.flows.values())
+    total, filed = (
+        sum(count or 0 for count in sent.values()),
+        sum(f.expected - f.missing for f in report.flows.values()),
+    )
     interface, told = _sum(t.if_dropped for t in notes.told.values()), _sum(t.os_dropped for t in notes.told.values())
     kernel = told if kernel is None else kernel
     lines = [line for told in notes.told.values() for text in told.comments for line in text.splitlines()]
