@@ -149,7 +149,7 @@ def _obtained(loader: KubeConfigLoader, wanted: _Wanted) -> tuple[float, Forget]
     if got.certificate:
         user["client-certificate-data"] = base64.b64encode(got.certificate.encode()).decode()
         user["client-key-data"] = base64.b64encode(got.key.encode()).decode()
-    return login.until(got.expires, time.time()), partial(credential.forget, spec, cluster, wanted.cache)
+    return login.until(got.expires, time.time()), partial(credential.forget, spec, cluster, wanted.cache, got)
 
 
 def _nothing() -> None:

@@ -63,11 +63,14 @@ def obtain(spec: dict[str, Any], cluster: dict[str, Any], folder: str, cache: st
         return credential
 
 
-def forget(spec: dict[str, Any], cluster: dict[str, Any], cache: str) -> None:
-    """The cluster did not accept what was kept: the plugin is asked anew."""
+def forget(spec: dict[str, Any], cluster: dict[str, Any], cache: str, refused: Credential) -> None:
+    """The cluster did not accept it: the plugin is asked anew, unless another process has done so already."""
     file = _cache_file(spec, cluster, cache)
-    _held.pop(file.name, None)
-    file.unlink(missing_ok=True)
+    with _alone, _locked(file):
+        if _held.get(file.name) == refused:
+            del _held[file.name]
+        if _read(file) == refused:
+            file.unlink(missing_ok=True)
 
 
 def _note_failure(file: Path, error: CredentialError) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from k8s_extcap.kube.material import Material
+from k8s_extcap.model.errors import ExtcapError
 
 _log = logging.getLogger(__name__)
 
@@ -70,15 +71,24 @@ class Login:
         return self._given.until <= time.time()
 
     def current(self) -> Given:
-        """One that counts. May run a credential plugin; CredentialError, ConfigError where that fails."""
+        """One that counts. May run a credential plugin; where that fails the old one is tried: it has a minute left, or
+        the server says that it has not.
+        """
         if self.due:
             with self._lock:
                 if self.due:
-                    self._renew()
+                    self._try()
         return self._given
 
+    def _try(self) -> None:
+        try:
+            self._renew()
+        except ExtcapError as error:
+            _log.warning("the credentials were not renewed: %s", error)
+            self._given = self._given._replace(until=time.time() + FLOOR)
+
     def refused(self, used: Given) -> bool:
-        """The server did not accept `used`: whether there is another to try."""
+        """The server did not accept `used`: whether there is another to try. CredentialError, ConfigError."""
         used.forget()
         with self._lock:
             if self._given is used:

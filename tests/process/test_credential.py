@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
 import os
@@ -59,6 +60,11 @@ class Plugin:
         lines = [line.split() for line in Path("/proc/locks").read_text().splitlines() if "->" in line]
         return str(pid) in [line[line.index("WRITE") + 1] for line in lines if "WRITE" in line]
 
+    def forget(self, token: str = "secret") -> None:
+        """As if the cluster had refused what it gives, or another one."""
+        given = self.obtain()
+        credential.forget(self.spec, CLUSTER, str(self.cache), dataclasses.replace(given, token=token))
+
     def count(self) -> int:
         return len(self.runs.read_text().splitlines()) if self.runs.exists() else 0
 
@@ -90,7 +96,7 @@ def test_what_never_said_when_it_ends_is_held_by_its_process_only(tmp_path: Path
     assert [plugin.obtain().token for _ in range(2)] == ["secret"] * 2
     assert plugin.count() == 1
     assert not [f for f in plugin.cache.iterdir() if "secret" in f.read_text()]
-    credential.forget(plugin.spec, CLUSTER, str(plugin.cache))
+    plugin.forget()
     plugin.obtain()
     assert plugin.count() == 2
 
@@ -247,9 +253,17 @@ def test_arguments_and_environment_come_as_written(tmp_path: Path) -> None:
 def test_what_the_cluster_refused_is_asked_anew(tmp_path: Path) -> None:
     plugin = Plugin(tmp_path, answer())
     plugin.obtain()
-    credential.forget(plugin.spec, CLUSTER, str(plugin.cache))
+    plugin.forget()
     plugin.obtain()
     assert plugin.count() == 2
+
+
+def test_what_another_process_asked_for_meanwhile_stays(tmp_path: Path) -> None:
+    """Ten captures whose token was revoked run the plugin once: it is the old token that they forget."""
+    plugin = Plugin(tmp_path, answer())
+    plugin.forget(token="older")
+    plugin.obtain()
+    assert plugin.count() == 1
 
 
 def test_another_account_is_another_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,19 @@ def test_ten_threads_renew_once_what_was_refused() -> None:
     assert forgotten, "else the same would come out of the cache"
 
 
+def test_what_cannot_be_renewed_is_used_as_long_as_the_server_takes_it() -> None:
+    """The identity provider may be away for a minute; the old token has that minute."""
+
+    def fails() -> Given | None:
+        raise CredentialError("the plugin failed")
+
+    held = Login(given("old", until=1.0), fails)
+    assert held.current().authorization == "Bearer old"
+    assert not held.due, "not for each request"
+    with pytest.raises(CredentialError, match="the plugin failed"):
+        held.refused(held.held)
+
+
 def test_the_same_once_more_is_nothing_to_try() -> None:
     held = Login(given("old"), Source(given("old")))
     assert not held.refused(held.held)
