@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import shlex
 
+from k8s_extcap.version import VERSION
+
 # Recorded by `install`: how the cluster is found and reached, and by which programs credentials are got.
 RECORDED = (
     "PATH",
@@ -31,6 +33,7 @@ RECORDED = (
 _TEMPLATE = """\
 #!/bin/sh
 # Lists Kubernetes pods as interfaces of Wireshark and captures from them.
+{alone}
 {where}
 if [ -x "$python" ] && [ -r "$entry" ]; then
 {environment}    exec "$python" -I -S -E -X utf8 "$entry" "$@"
@@ -62,6 +65,35 @@ case $action in
 esac
 """
 
+# Every tshark asks every extcap for its list before any capture. One that names an interface of this machine and none
+# else wants nothing of ours: then no Python is started, which would be a twentieth of what that tshark costs. What is
+# not plainly so is left to the program (wireshark/parent.py).
+_ALONE = """\
+alone() {{
+    case ${{1##*/}} in tshark) shift ;; *) return 1 ;; esac
+    source=
+    while [ $# -gt 0 ]; do
+        case $1 in
+            -i) case $source${{2:-/}} in */* | . | ..) return 1 ;; esac
+                [ -e "/sys/class/net/$2" ] || return 1
+                source=/ ;;
+            -a | -b | -c | -e | -f | -F | -s | -T | -w | -Y) ;;
+            -l | -n | -p | -P | -q | -Q | -V | -x) shift; continue ;;
+            *) return 1 ;;
+        esac
+        [ $# -gt 1 ] || return 1
+        shift 2
+    done
+    [ "$source" ]
+}}
+if [ "$1" = --extcap-interfaces ] && read -r name < "/proc/$PPID/comm" && [ "$name" = tshark ]; then
+    if (set -f; IFS='
+'; alone $(tr '\\0' '\\n' < "/proc/$PPID/cmdline")); then
+        echo 'extcap {{version={version}}}{{display=Kubernetes}}'
+        exit
+    fi
+fi 2>/dev/null"""
+
 ADVICE = "k8s-extcap cannot start: its Python or its package is gone. Install it again, then run: k8s-extcap install"
 _CHECKOUT_ADVICE = "k8s-extcap cannot start: no Python 3.11 was found for this checkout. Run: script/bootstrap"
 
@@ -81,12 +113,18 @@ fi"""
 def render(python: str, entry: str, environment: dict[str, str]) -> str:
     """The launcher of an installation: absolute paths of the interpreter and of the package's `__main__.py`."""
     where = f"python={shlex.quote(python)}\nentry={shlex.quote(entry)}"
-    return _TEMPLATE.format(where=where, environment=_environment(environment), advice=shlex.quote(ADVICE))
+    return _TEMPLATE.format(
+        alone=_alone(), where=where, environment=_environment(environment), advice=shlex.quote(ADVICE)
+    )
 
 
 def checkout() -> str:
     """The launcher that stands in `extcap/` of the source tree and finds everything relative to itself."""
-    return _TEMPLATE.format(where=_CHECKOUT, environment="", advice=shlex.quote(_CHECKOUT_ADVICE))
+    return _TEMPLATE.format(alone=_alone(), where=_CHECKOUT, environment="", advice=shlex.quote(_CHECKOUT_ADVICE))
+
+
+def _alone() -> str:
+    return _ALONE.format(version=VERSION)
 
 
 def recorded(environment: dict[str, str]) -> dict[str, str]:
