@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from payload.build import PROGRAMS, cache_root, install, recipe_key
+from payload.targets import SHIPPED
 from testbed.cluster import state
 from testbed.cluster.bed import default_bed
 from testbed.cluster.up import why_not
@@ -47,6 +49,13 @@ def wanted() -> list[Build]:
     if not os.environ.get("K8S_EXTCAP_TEST_KUBECONFIG") and not why_not():
         builds.append(Build("Kubernetes", ("testbed.cluster", "up")))
     return builds
+
+
+def payload_at_hand() -> None:
+    """Puts the binaries that were built once, if they were, into a fresh checkout. Builds none."""
+    kept = cache_root() / "payload" / recipe_key()
+    if all((kept / arch / name).exists() for arch in SHIPPED for name in PROGRAMS):
+        install(SHIPPED)
 
 
 @contextmanager

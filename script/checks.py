@@ -196,6 +196,7 @@ def main(arguments: list[str]) -> int:
     fast = "--fast" in arguments
     passed_on = [argument for argument in arguments if argument != "--fast"]
     broken = static()
+    builds.payload_at_hand()
     logs = Path(tempfile.mkdtemp(prefix="k8s-extcap-test-"))
     book = logs / "outcomes.jsonl"
     try:

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
+from payload import build
 from testbed.demo.cluster import DemoCluster
 from testbed.wireshark.tshark import Tshark
 from tests.golden.errors.stage import Stage
@@ -17,6 +18,13 @@ def own(demo_factory: Callable[..., AbstractContextManager[DemoCluster]]) -> Ite
     """A demo cluster that this module may set faults in and change."""
     with demo_factory() as cluster:
         yield cluster
+
+
+@pytest.fixture
+def payload() -> None:
+    """For tests that upload: they wait, skipped, for the binaries to be built."""
+    if not (build.package_bin() / "manifest.json").exists():
+        pytest.skip("The payload is not built: python -m payload.build")
 
 
 @pytest.fixture

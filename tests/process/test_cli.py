@@ -215,6 +215,7 @@ def test_a_file_is_named_where_packets_would_go_to_a_terminal(alone: Shell) -> N
 
 
 @pytest.mark.demo
+@pytest.mark.usefixtures("payload")
 def test_progress_on_a_terminal_tells_packets_bytes_and_rate(shell: Shell) -> None:
     import pty
 
@@ -237,6 +238,7 @@ def test_progress_on_a_terminal_tells_packets_bytes_and_rate(shell: Shell) -> No
 
 
 @pytest.mark.demo
+@pytest.mark.usefixtures("payload")
 def test_ctrl_c_ends_a_capture_well(shell: Shell) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", CODE, "capture", "shop/db-0", "-w", "x.pcapng"],

@@ -90,6 +90,7 @@ FILES = ("/tmp/a b", "/tmp/$(touch${IFS}@)", "/tmp/`id`'\"", "/tmp/-rf", "/tmp/Ã
 
 @pytest.mark.parametrize("where", PODS, ids=["dash", "busybox"])
 @pytest.mark.parametrize("file", FILES)
+@pytest.mark.usefixtures("payload")
 def test_a_path_is_a_path(own: DemoCluster, tmp_path: Path, where: tuple[str, str, str], file: str) -> None:
     path = file.replace("@", CANARY.replace("/", "_"))
     plant(own, where, path)
