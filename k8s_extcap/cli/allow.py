@@ -14,7 +14,7 @@ from k8s_extcap.model.errors import UsageError
 from k8s_extcap.model.request import footprint
 from k8s_extcap.wireshark.options import BY_CALL
 
-METHODS = tuple(value for value, _ in BY_CALL[allowed.OPTION].choices)  # in the order of their footprint
+METHODS = allowed.METHODS
 DEFAULT = BY_CALL[allowed.OPTION].default
 
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from k8s_extcap.edge import folders
 from k8s_extcap.model.errors import ConfigError
+from k8s_extcap.wireshark.options import BY_CALL
 
 LIMIT = 64 * 1024  # bytes that are read: some hundred clusters
 OPTION = "allow"  # the option whose default it is
+METHODS = tuple(value for value, _ in BY_CALL[OPTION].choices)  # in the order of their footprint
 
 
 class Allowed:
@@ -40,7 +42,7 @@ def path() -> str:
 def load() -> list[Allowed]:
     """In the order they were given; lines that are none are skipped, since what is not understood allows nothing."""
     lines = folders.read(path(), LIMIT).decode("utf-8", "replace").split("\n")
-    return [Allowed(*fields) for line in lines if len(fields := line.split("\t")) == 5]
+    return [Allowed(*fields) for line in lines if len(fields := line.split("\t")) == 5 and fields[4] in METHODS]
 
 
 def shown(alias: str) -> str:

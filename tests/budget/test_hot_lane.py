@@ -25,7 +25,10 @@ LISTING = (
     "k8s_extcap.edge.catalog k8s_extcap.edge.host k8s_extcap.model k8s_extcap.model.ids "
     "k8s_extcap.version k8s_extcap.wireshark.parent k8s_extcap.wireshark.sentences"
 )
-CONFIG = "k8s_extcap.edge.store k8s_extcap.model.errors k8s_extcap.wireshark.config k8s_extcap.wireshark.options"
+CONFIG = (
+    "k8s_extcap.edge.allowed k8s_extcap.edge.store k8s_extcap.model.errors k8s_extcap.wireshark.config "
+    "k8s_extcap.wireshark.options"
+)
 # `__future__` is what `from __future__ import annotations` reads: 0.02 ms.
 ALWAYS = {"__future__", "posix", "time", *OWN.split()}
 ALLOWED = {

@@ -53,7 +53,7 @@ def test_ten_started_together_ask_for_credentials_once_and_one_that_fails_is_one
     product.install(gui.desk, own.kubeconfig, context="demo", namespace="shop")
     gui.desk.write(".config/k8s-extcap/settings.toml", 'namespaces = ["dev", "lab"]\n')
     runs = with_plugin(gui, own)
-    product.command(gui.desk, "refresh")
+    assert until(lambda: product.command(gui.desk, "refresh").returncode == 0, 90)
     before = runs()
     chosen = [f"k8s-pod-shop.{pod}" for pod in pods(own, "shop", "web-")]
     chosen += [f"k8s-pod-shop.{pod}" for pod in (*pods(own, "shop", "api-"), "checkout", "db-0")]
@@ -71,10 +71,11 @@ def test_ten_started_together_ask_for_credentials_once_and_one_that_fails_is_one
         for file in folder.iterdir():
             file.unlink()
     window.press_start()
-    window.wait_for_packets(50)
+    window.wait_for_capture()
+    assert until(lambda: window.packets() >= 50, 120), window.words()
     assert until(lambda: len(product.capturing(gui.desk)) == TOGETHER - 1), gui.desk.processes()
     seen = window.packets()
-    window.wait_for_packets(seen + 50)
+    assert until(lambda: window.packets() >= seen + 50, 120), window.words()
     assert until(lambda: len(product.capturing(gui.desk)) == TOGETHER - 1), gui.desk.processes()
     assert runs() - before <= 1
     errors = []

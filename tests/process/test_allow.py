@@ -116,6 +116,19 @@ def test_not_above_what_the_administrator_allows(tmp_path: Path) -> None:
     assert consent.bounded(started().request, policy).allow == "upload"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe\0\n", b"a\tdev\n", b"\t\t\t\t\n", b"a\tdev\thttps://10.0.0.1:6443\t\teverything\n", b"\n" * 70000],
+)
+def test_what_is_not_understood_allows_nothing_and_is_no_obstacle(content: bytes) -> None:
+    permit("upload")
+    Path(allowed.path()).write_bytes(content)
+    assert allowed.load() == []
+    assert started().request.allow == "ephemeral"
+    permit("nsenter")
+    assert started().request.allow == "nsenter"
+
+
 def test_the_dialog_shows_it_and_keeps_it_as_nobodys_choice() -> None:
     permit("nsenter")
     alias = ids.alias_of("dev")
