@@ -20,6 +20,7 @@ from k8s_extcap.model.errors import OutputError
 PIPE_SIZE = 1 << 20  # bytes: Linux' limit for ordinary users; 64 KiB cost a third of the throughput
 RETRY = 0.005  # seconds between tries to open: the host's reader comes 10-20 ms after us
 PATIENCE = 30.0  # seconds; Windows waits as long for us, no host takes longer
+SLOW = 5  # a reader that takes what is there, but slowly, may take that many times as long at the end
 # Windows opens without either; there the host's end is a named pipe.
 _NONBLOCK, _CLOEXEC = getattr(os, "O_NONBLOCK", 0), getattr(os, "O_CLOEXEC", 0)
 
@@ -137,16 +138,18 @@ class Sink:
         self.on_gone()
 
     async def drained(self, timeout: float) -> bool:
-        """Waits until nothing is pending; False if that took too long."""
-        if not self._queue:
-            return True
-        future: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append(future)
-        try:
-            async with asyncio.timeout(timeout):
-                await future
-        except TimeoutError:
-            return False
+        """Waits until nothing is pending; False if for so long nothing was taken, or not all in `SLOW` times that."""
+        deadline = self._loop.time() + SLOW * timeout
+        while self._queue:
+            before = len(self._queue)
+            future: asyncio.Future[None] = self._loop.create_future()
+            self._waiting.append(future)
+            try:
+                async with asyncio.timeout(timeout):
+                    await future
+            except TimeoutError:
+                if len(self._queue) == before or self._loop.time() > deadline:
+                    return False
         return True
 
     def close(self) -> None:

@@ -166,6 +166,30 @@ def test_drained_gives_up_on_a_reader_that_sleeps(fifo: Path) -> None:
     run(work())
 
 
+def test_drained_waits_for_a_reader_that_is_slow(fifo: Path) -> None:
+    async def work() -> None:
+        sink, reader = await opened(fifo)
+        size = PIPE_SIZE + 900_000
+        sink.put(b"x" * size)
+        got = 0
+
+        async def slowly() -> None:
+            nonlocal got
+            while got < size:
+                with contextlib.suppress(BlockingIOError):
+                    got += len(os.read(reader, 1 << 16))
+                await asyncio.sleep(0.07)
+
+        reading = asyncio.create_task(slowly())
+        assert await sink.drained(1)  # it takes two seconds
+        await reading
+        assert got == size
+        sink.close()
+        os.close(reader)
+
+    run(work())
+
+
 def test_a_new_file_is_private(tmp_path: Path) -> None:
     async def work() -> None:
         file = tmp_path / "new.pcapng"
