@@ -35,6 +35,14 @@ def mandatory(shots: Sequence[Shot], deeds: dict[str, tuple[Deed, ...]]) -> list
     return [shot for shot in shots if wanted(shot)]
 
 
+def left_out(shot: Shot) -> bool:
+    """What takes minutes or the whole bed; and what is known to stay until the cluster ends the stream itself: an
+    upload whose client falls silent, as the guard's lease begins behind it.
+    """
+    uploading = shot.method != "resident" and shot.position.deed is not None and shot.position.deed.title == "exec"
+    return shot.blow.name in LEFT_OUT or shot.blow is strikes.API or (shot.blow.silent and uploading)
+
+
 def pairs(shot: Shot) -> Iterator[tuple[str, str]]:
     """What two things meet in it. Positions count by their moment: deeds differ from method to method."""
     moment = shot.position.moment or STREAMING
@@ -49,9 +57,7 @@ def choose(shots: Sequence[Shot], deeds: dict[str, tuple[Deed, ...]], more: int,
     chosen = mandatory(shots, deeds)
     met = {pair for shot in chosen for pair in pairs(shot)}
     dice = random.Random(seed)
-    rest = [
-        shot for shot in shots if shot not in chosen and shot.blow.name not in LEFT_OUT and shot.blow is not strikes.API
-    ]
+    rest = [shot for shot in shots if shot not in chosen and not left_out(shot)]
     dice.shuffle(rest)
     for _ in range(min(more, len(rest))):
         best = max(rest, key=lambda shot: sum(pair not in met for pair in pairs(shot)))
