@@ -20,7 +20,7 @@ INTERVAL = 5.0  # seconds between signs of life
 TICKS = 20  # silent seconds until the guard ends the capture: three beats may be lost on a bad line
 
 # The system's own tools first: a folder of the image's PATH may be the application's to write.
-PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin${PATH:+:$PATH}"
+PATH = "PATH=/usr/bin:/bin${PATH:+:$PATH}"  # where they have dd, sha256sum, chmod, rm and sleep
 
 # Each comment line and the indentation are removed before it is sent: a request line has 4,096 bytes for all.
 _TEXT = r"""
@@ -28,6 +28,7 @@ _TEXT = r"""
 ticks=$1 count=$2
 shift 2
 one= two=
+say() { echo "k8s-extcap: $*" >&2; }
 clean() { rm -f "$one" "$two"; }
 trap clean EXIT
 trap 'exit 129' HUP INT TERM PIPE
@@ -37,9 +38,9 @@ umask 077
 set -C
 while [ "$count" -gt 0 ]; do
   count=$((count-1))
-  echo "k8s-extcap: need $1" >&2
+  say need "$1"
   [ ! -e "$1" ] && { two=$one one=$1; dd bs="$2" count=1 iflag=fullblock; } 2>/dev/null >"$1" &&
-  [ "$(sha256sum <"$1")" = "$3  -" ] && chmod 700 "$1" || { echo "k8s-extcap: bad $1" >&2; exit 96; }
+  [ "$(sha256sum <"$1")" = "$3  -" ] && chmod 700 "$1" || { say bad "$1"; exit 96; }
   shift 3
 done
 set +C
@@ -49,13 +50,14 @@ finish() { [ $due = 0 ] || return 0; due=$((silent+$1)); kill -INT $pid 2>/dev/n
 # All traps stand before the reader starts: an early sign of life would kill the shell and leave tcpdump alone.
 trap 'silent=0' USR1
 trap 'silent=0; finish 5' USR2
-trap 'finish 1' HUP TERM INT PIPE
+trap 'silent=$ticks; finish 1' HUP
+trap 'finish 1' TERM INT PIPE
 # The second tick: what was uploaded runs by now, its name is no longer needed.
 trap 'age=$((age+1)) silent=$((silent+1)); [ $age != 2 ] || clean
 if [ $due -gt 0 ]; then [ $silent -lt $due ] || kill -KILL $pid; elif [ $silent -ge $ticks ]; then finish 1; fi' ALRM
 exec 3<&0 </dev/null
 "$@" 3<&- & pid=$!
-echo "k8s-extcap: ready" >&2
+say ready
 # The reader, and below it the ticker, hold neither stdout nor stderr, or the exec would never end. Each outlives a
 # killed guard just long enough to end the capture and remove the files.
 (
@@ -79,13 +81,16 @@ exec 3<&-
 while :; do wait $pid; code=$?; kill -0 $pid || break; done 2>/dev/null
 # Interrupted at the very end: ask once more, a shell that has forgotten the process says 127.
 [ $code -lt 129 ] || { wait $pid; last=$?; [ $last = 127 ] || code=$last; } 2>/dev/null
-{ clean; kill -TERM $ticker; kill -KILL $reader; wait $ticker $reader; } 2>/dev/null
-echo "k8s-extcap: rc=$code" >&2
+{ clean; kill -TERM $ticker; wait $ticker; } 2>/dev/null
+# Of a client that is gone nobody reads our last word, and writing it could take for ever. Goes it now, HUP ends us.
+trap - HUP
+[ $silent -ge $ticks ] || say rc=$code
+{ kill -KILL $reader; wait $reader; } 2>/dev/null
 exit $code
 """
 
 # One more argument from the first line of stdin: a capture filter that is too long for the request line.
-_TAIL = 'echo "k8s-extcap: need -" >&2\nIFS= read -r tail || exit 96\nset -- "$@" "$tail"'
+_TAIL = 'say need -\nIFS= read -r tail || exit 96\nset -- "$@" "$tail"'
 
 
 def _compact(text: str) -> str:

@@ -37,9 +37,9 @@ def words(seed: str, count: int, canary: str, *, raw: bool = True, most: int = L
     return made
 
 
-def variables(seed: str, canary: str) -> dict[bytes, bytes]:
+def variables(seed: str, canary: str, *, raw: bool = True) -> dict[bytes, bytes]:
     """An environment that shells of several kinds look at."""
-    some = words(seed, 40, canary)
+    some = words(seed, 40, canary, raw=raw)
     names = b"IFS ENV BASH_ENV PS1 PS4 PROMPT_COMMAND CDPATH HOME PWD OLDPWD LINES LANG TMPDIR one two x ticks"
     found = dict(zip(names.split(), some, strict=False))
     found |= {b"K8S_" + str(n).encode(): word for n, word in enumerate(some[20:])}

@@ -5,10 +5,13 @@ What arrives is what was meant, byte for byte; nothing that stands in a word run
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -132,6 +135,23 @@ def test_a_file_that_is_there_is_neither_written_nor_removed(
     assert victim.read_text() == "mine"
     assert victim.stat().st_mode & 0o111 == 0
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("words", ["exec yes >&2", "exec yes", "yes >&2 & exec yes >&2"])
+def test_a_guard_whose_words_nobody_reads_ends_all_the_same(shell: list[str], room: Path, words: str) -> None:
+    """Its client is gone, and the pipes are full: on containerd 1.6 nobody empties them any more."""
+    argv = [*shell, *guard.wrap(("sh", "-c", words))[1:]]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as running:
+        try:
+            time.sleep(0.5)  # until the pipes are full
+            assert running.stdin is not None
+            running.stdin.close()
+            running.wait(30)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # all of it is gone: then there is nothing to end
+                os.killpg(running.pid, signal.SIGKILL)
 
 
 def test_tools_come_from_the_systems_own_folders(shell: list[str], room: Path, tmp_path: Path) -> None:
