@@ -9,8 +9,8 @@ from __future__ import annotations
 import email.utils
 import logging
 import time
-from collections.abc import Iterator
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -31,6 +31,8 @@ STRATEGIC = "application/strategic-merge-patch+json"
 PAGE = 500  # objects of one list request, client-go's own page size
 TRIES = 3  # of a request the server asked us to repeat (429, 503, 504)
 RESTARTS = 3  # of a list whose continuation expired: each page has minutes, so a second time is rare
+LARGEST = 64 << 20  # bytes of one answer: a page of 500 pods has some 5 MB, and 128 kB is a large pod
+LONGEST = 60.0  # seconds for all of one answer
 PATIENCE = 10.0  # seconds: the longest Retry-After that is waited for
 
 
@@ -169,26 +171,58 @@ class Api:
             time.sleep(pause)
         raise AssertionError("unreachable")
 
-    def _send(
-        self, method: str, url: str, headers: dict[str, str], data: bytes | None
-    ) -> urllib3.response.BaseHTTPResponse:
+    def _send(self, method: str, url: str, headers: dict[str, str], data: bytes | None) -> _Answer:
         try:
             answer = self._pool.request(
-                method, url, headers=headers, body=data, timeout=self._timeout, retries=False, redirect=False
+                method,
+                url,
+                headers=headers,
+                body=data,
+                timeout=self._timeout,
+                retries=False,
+                redirect=False,
+                preload_content=False,
             )
+            content = self._whole(answer)
         except urllib3.exceptions.HTTPError as error:
             proxy = getattr(self._pool, "proxy", None)
             raise ConnectError(unreached(self.server, error, str(proxy or ""))) from error
         date = email.utils.parsedate_tz(answer.headers.get("Date"))
         if date:
             self._skew = email.utils.mktime_tz(date) - time.time()
-        return answer
+        return _Answer(answer.status, answer.headers, content)
 
-    def _refuse(self, answer: urllib3.response.BaseHTTPResponse, method: str, path: str) -> NoReturn:
-        after = answer.headers.get("Retry-After", "")
+    def _whole(self, answer: urllib3.response.BaseHTTPResponse) -> bytes:
+        """All of it; ConnectError for one without an end, be it fast or slow."""
+        parts, size, until = [], 0, time.monotonic() + LONGEST
+        while piece := answer.read1(1 << 16, decode_content=True):
+            parts.append(piece)
+            size += len(piece)
+            if size > LARGEST or time.monotonic() > until:
+                answer.close()
+                raise ConnectError(
+                    f"The answer of {self.server} has no end: {size >> 20} MiB were read. That is no API server, or a "
+                    "proxy before it is broken. Check the server address in the kubeconfig."
+                )
+        answer.release_conn()
+        return b"".join(parts)
+
+    def _refuse(self, answer: _Answer, method: str, path: str) -> NoReturn:
         said = self._login.hidden(answer.data) if self._login else answer.data
-        seconds = float(after) if after.isdecimal() else 0.0
+        seconds = _after(answer) or 0.0
         raise refusal(answer.status, said, f"{method} {path.partition('?')[0]}", self.server, seconds)
+
+
+class _Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+
+def _after(answer: _Answer) -> float | None:
+    """The server's Retry-After in seconds, None where it says none; a day at most."""
+    said = answer.headers.get("Retry-After", "")
+    return min(float(said), 86_400.0) if said.isdecimal() else None
 
 
 def _key(item: Any) -> str:
@@ -220,10 +254,10 @@ def _dry(dry_run: bool) -> Params | None:
     return {"dryRun": "All"} if dry_run else None
 
 
-def _pause(answer: urllib3.response.BaseHTTPResponse, method: str) -> float | None:
+def _pause(answer: _Answer, method: str) -> float | None:
     """Seconds until the same request is worth repeating, None if it is not."""
     if answer.status == 429 or (answer.status in (503, 504) and method == "GET"):
-        after = answer.headers.get("Retry-After", "1")
-        seconds = float(after) if after.isdecimal() else 1.0
+        after = _after(answer)
+        seconds = 1.0 if after is None else after
         return seconds if seconds <= PATIENCE else None
     return None
