@@ -58,9 +58,10 @@ def test_a_flood_of_packets_is_held_at_the_ceiling(own: DemoCluster, lane: Watch
     data_in(own, "/tmp/one", record(bytes(size)))
     shell(own, DOUBLE, "/tmp/one", "/tmp/flood")
     began = time.monotonic()
-    code, said = capture(lane, own, "floods", f"cat {start}; while :; do cat /tmp/flood; done", after=6)
+    code, said = capture(lane, own, "floods", f"cat {start}; while :; do cat /tmp/flood; done", after=4)
     assert (code, said) == (0, "")
-    assert 1_000_000 < lane.octets < RATE * (time.monotonic() - began + 2)
+    # After the stop what is left is read without the ceiling, for as long as an end takes.
+    assert 1_000_000 < lane.octets < 2 * RATE * (time.monotonic() - began + 2)
 
 
 @pytest.mark.parametrize("length", [0xFFFFFFFF, 0xFFFFFFF0, 0x7FFFFFFF, 262145])
@@ -74,7 +75,7 @@ def test_a_packet_of_four_gigabytes_ends_it(own: DemoCluster, lane: Watched, len
 
 def test_zeros_instead_of_packets_go_nowhere(own: DemoCluster, lane: Watched) -> None:
     start = data_in(own, "/tmp/start", HEADER)
-    code, said = capture(lane, own, "zeros", f"cat {start} /dev/zero", after=5)
+    code, said = capture(lane, own, "zeros", f"cat {start} /dev/zero", after=3)
     assert (code, said) == (0, "")  # a packet of no bytes from 1970 is one
 
 
@@ -125,7 +126,7 @@ def test_escapes_go_nowhere_while_it_captures(own: DemoCluster, lane: Watched) -
         f"printf 'tcpdump: {said_there.decode()}\\nhelper: interface \\033[31mx\\n"
         f"7 packets dropped by kernel {said_there.decode()}\\n' >&2; cat {start}; sleep 100"
     )
-    code, said = capture(lane, own, "escapes", body, after=4)
+    code, said = capture(lane, own, "escapes", body, after=3)
     assert code == 0
     assert "\x1b" not in said
     assert comments(lane.received)
@@ -153,7 +154,7 @@ def test_a_tcpdump_whose_child_holds_the_stream_ends_it_all_the_same(own: DemoCl
 
 def test_a_tcpdump_that_sends_nothing_ends_with_the_waiting_time(own: DemoCluster, lane: Watched) -> None:
     program = plant(own, "silent", "exec sleep 300")
-    words = ("--method", "resident", "--tcpdump", program, "--wait", "3")
+    words = ("--method", "resident", "--tcpdump", program, "--wait", "3", "--timeout", "3")
     code, said = lane.over(lane.go(SENDER.interface, *words))
     assert code == errors.StreamError.exit_code
     assert said

@@ -64,7 +64,7 @@ def test_tools_in_a_folder_that_anybody_may_write_are_not_run(own: DemoCluster, 
     assert shell(own, "uname", place=pod)
     assert sprung(own, pod) == "uname\n"  # the traps work
     shell(own, f"/bin/rm -f {SPRUNG}", place=pod)
-    assert lane.over(lane.go(pod.interface, "--method", "upload"), after=5) == (0, "")
+    assert lane.over(lane.go(pod.interface, "--method", "upload"), after=3) == (0, "")
     assert comments(lane.received)  # it did capture
     assert sprung(own, pod) == ""
     assert until(lambda: left(own, pod) == "", 20)
@@ -113,7 +113,7 @@ printf 'tool=dd\ntool=rm\ntool=sleep\ntool=chmod\ntool=sha256sum\ncap_eff=ffffff
 @pytest.mark.parametrize("kind", SHELLS)
 def test_a_shell_that_is_something_else(own: DemoCluster, lane: Watched, pod: Place, kind: str) -> None:
     put(own, f"{TRAPS}/sh", f"#!/bin/sh\n{SHELLS[kind]}\n", pod)
-    code, said = lane.over(lane.go(pod.interface, "--method", "upload", "--timeout", "4", "--wait", "4"))
+    code, said = lane.over(lane.go(pod.interface, "--method", "upload", "--timeout", "3", "--wait", "3"))
     assert code in REACHED
     assert said
     assert "\x1b" not in said
