@@ -23,8 +23,7 @@ from tests.golden.errors.stage import Stage, sentence_of
 
 pytestmark = [pytest.mark.demo, pytest.mark.tshark]
 
-STREAM = {"path": "/exec", "skip": 1}  # the first exec is the look into the container
-CUT = Fault(Kind.RESET, **STREAM, times=1, bytes=3000)
+CUT = Fault(Kind.RESET, path="/exec", skip=1, times=1, bytes=3000)  # the first exec is the look into the container
 
 
 @pytest.fixture(scope="module")
