@@ -84,7 +84,9 @@ def _cell(site: Site, node: str, load: Load, method: str) -> Outcome:
 def _verdict(ours: _Run, stock: _Run | None) -> tuple[Verdict, str]:
     made = ours.account
     if ours.code or made.faults:
-        return "failed", f"exit {ours.code}; {'; '.join(made.faults)}; it said: {ours.said[-160:]}"[:400]
+        return "failed", f"exit {ours.code}; {'; '.join(made.faults)}; it said: {' '.join(ours.said.split())[-160:]}"[
+            :400
+        ]
     if made.dropped and (stock is None or stock.account.sent == stock.account.filed):
         beside = "" if stock is None else ", stock kubectl lost none"
         return "failed", f"{made.dropped} of {made.sent} dropped by the kernel (told){beside}"

@@ -20,7 +20,7 @@ from testbed.matrix.pods import NODES, PLAIN
 from testbed.matrix.results import ROOT, Figure, Outcome
 from testbed.matrix.site import Site
 from testbed.matrix.taking import PORT, Taking, stage, taking
-from testbed.matrix.weigh import resident
+from testbed.matrix.weigh import highest, resident
 from testbed.truth.account import account
 
 TOGETHER = ("resident", "upload", "upload", "ephemeral", "nsenter")  # on each of two pods
@@ -160,14 +160,16 @@ def _refresh(env: dict[str, str]) -> tuple[float, int]:
         [sys.executable, "-m", "k8s_extcap", "refresh"], cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    peak = 0
+    while process.poll() is None:  # rusage would tell this process's own size: it is kept over fork and exec
+        peak = max(peak, highest(process.pid))
+        time.sleep(0.02)
     assert process.stderr is not None
     said = process.stderr.read().decode(errors="replace")
     process.stderr.close()
     if process.returncode:
         raise AssertionError(f"refresh ended with {process.returncode}: {said[-200:]}")
-    return time.monotonic() - began, used.ru_maxrss * 1024
+    return time.monotonic() - began, peak
 
 
 def _listed(env: dict[str, str]) -> list[str]:

@@ -12,11 +12,20 @@ from typing import NamedTuple, Self
 
 def resident(pid: int) -> int:
     """Bytes of its resident memory (proc(5), VmRSS); 0 once it is gone."""
+    return _told(pid, "VmRSS:")
+
+
+def highest(pid: int) -> int:
+    """The most that it ever was since its program began (VmHWM)."""
+    return _told(pid, "VmHWM:")
+
+
+def _told(pid: int, field: str) -> int:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return 0
-    return int(status.partition("VmRSS:")[2].split()[0]) * 1024 if "VmRSS:" in status else 0
+    return int(status.partition(field)[2].split()[0]) * 1024 if field in status else 0
 
 
 def descriptors(pid: int) -> int:
