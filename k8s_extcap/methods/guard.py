@@ -30,7 +30,22 @@ shift 2
 one= two=
 say() { echo "k8s-extcap: $*" >&2; }
 clean() { rm -f "$one" "$two"; }
-trap clean EXIT
+exec 3<&0 </dev/null
+d= pid= reader= silent=0
+# Once a second: the guard counts. It outlives a killed guard just long enough to end the capture and remove the files.
+tick() {
+  exec 3<&-
+  nap=
+  trap - EXIT HUP INT PIPE USR1 USR2 ALRM
+  trap 'kill $nap; wait $nap; exit' TERM
+  while sleep 1 & nap=$!; wait $nap; do
+    kill -ALRM $$ || { kill -TERM $pid $reader; clean; sleep 2; kill -KILL $pid; exit; }
+  done
+}
+# A client that falls silent in an upload has three times as long as later: a slow line takes its time.
+trap 'silent=$((silent+1)); [ $silent -lt $((ticks*3)) ] || exit 129' ALRM
+tick >/dev/null 2>&1 & ticker=$!
+trap 'kill $d $ticker 2>/dev/null; clean' EXIT
 trap 'exit 129' HUP INT TERM PIPE
 # Exactly SIZE bytes: version 4 of the protocol has no end-of-file, and head reads ahead.
 # The file must be new (-C): the name has been seen by all who see our arguments, and a link of that name may wait.
@@ -39,13 +54,20 @@ set -C
 while [ "$count" -gt 0 ]; do
   count=$((count-1))
   say need "$1"
-  [ ! -e "$1" ] && { two=$one one=$1; dd bs="$2" count=1 iflag=fullblock; } 2>/dev/null >"$1" &&
+  [ ! -e "$1" ] && {
+    two=$one one=$1
+    dd bs="$2" count=1 iflag=fullblock <&3 & d=$!
+    until wait $d || ! kill -0 $d; do :; done
+    d=
+  } 2>/dev/null >"$1" &&
   [ "$(sha256sum <"$1")" = "$3  -" ] && chmod 700 "$1" || { say bad "$1"; exit 96; }
   shift 3
 done
 set +C
+trap clean EXIT
+{ kill $ticker; wait $ticker; } 2>/dev/null
 @TAIL@
-age=0 silent=0 due=0 pid=
+age=0 silent=0 due=0
 finish() { [ $due = 0 ] || return 0; due=$((silent+$1)); kill -INT $pid 2>/dev/null; }
 # All traps stand before the reader starts: an early sign of life would kill the shell and leave tcpdump alone.
 trap 'silent=0' USR1
@@ -55,11 +77,9 @@ trap 'finish 1' TERM INT PIPE
 # The second tick: what was uploaded runs by now, its name is no longer needed.
 trap 'age=$((age+1)) silent=$((silent+1)); [ $age != 2 ] || clean
 if [ $due -gt 0 ]; then [ $silent -lt $due ] || kill -KILL $pid; elif [ $silent -ge $ticks ]; then finish 1; fi' ALRM
-exec 3<&0 </dev/null
 "$@" 3<&- & pid=$!
 say ready
-# The reader, and below it the ticker, hold neither stdout nor stderr, or the exec would never end. Each outlives a
-# killed guard just long enough to end the capture and remove the files.
+# The reader and the ticker hold neither stdout nor stderr, or the exec would never end.
 (
   trap - EXIT HUP TERM INT PIPE USR1 USR2 ALRM
   while read -r line <&3; do
@@ -67,15 +87,7 @@ say ready
   done
   kill -HUP $$ || { kill -TERM $pid; clean; sleep 2; kill -KILL $pid; }
 ) >/dev/null 2>&1 & reader=$!
-(
-  exec 3<&-
-  nap=
-  trap - EXIT HUP INT PIPE USR1 USR2 ALRM
-  trap 'kill $nap; wait $nap; exit' TERM
-  while sleep 1 & nap=$!; wait $nap; do
-    kill -ALRM $$ || { kill -TERM $pid $reader; clean; sleep 2; kill -KILL $pid; exit; }
-  done
-) >/dev/null 2>&1 & ticker=$!
+tick >/dev/null 2>&1 & ticker=$!
 exec 3<&-
 # A trapped signal interrupts wait; a process that is waited for is gone for kill -0 (a zombie is not).
 while :; do wait $pid; code=$?; kill -0 $pid || break; done 2>/dev/null
@@ -90,7 +102,7 @@ exit $code
 """
 
 # One more argument from the first line of stdin: a capture filter that is too long for the request line.
-_TAIL = 'say need -\nIFS= read -r tail || exit 96\nset -- "$@" "$tail"'
+_TAIL = 'say need -\nIFS= read -r tail <&3 || exit 96\nset -- "$@" "$tail"'
 
 
 def _compact(text: str) -> str:

@@ -20,7 +20,7 @@ from k8s_extcap.wireshark.request import FILTER_LIMIT
 
 BLOCK_MS = 10  # our build's block timer
 RING_KIB = 16384  # at 20,000 packets/s through exec the default of 2 MiB lost 5 % on a busy machine
-INLINE_FILTER = 740  # bytes in a URL that certainly fit the request line beside the guard; longer ones go through stdin
+INLINE_FILTER = 450  # bytes in a URL that certainly fit the request line beside the guard; longer ones go through stdin
 
 # Seconds to wait before INT so that nothing is missing: one block timer and a little. Ours drains its ring itself.
 SETTLE = {"ours": 0.0, "print": 0.12, "plain": 0.03}

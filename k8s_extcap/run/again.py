@@ -35,6 +35,7 @@ JITTER = 0.2  # of a pause, either way
 EXECS = 20  # streams into one pod, with no minute of capture between them, are the most
 SETTLED = 60.0  # seconds of a stream after which the next cut is a new one, not the same again
 SAME = 3  # times that a pod refuses to be captured after it was: it may just be starting
+WAKING = 60.0  # seconds: a server that has just started answers 403 until it has read its RBAC rules
 NOTICED = 5.0  # seconds until a kubelet has reported that a container ended; it looks once a second
 LOOK = 0.5
 
@@ -44,8 +45,13 @@ class Patience:
 
     def __init__(self, seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
-        self._until = self._loop.time() + seconds
+        self._began = self._loop.time()
+        self._until = self._began + seconds
         self._pause = FIRST
+
+    @property
+    def passed(self) -> float:
+        return self._loop.time() - self._began
 
     @property
     def left(self) -> float:
@@ -97,9 +103,13 @@ def _changed(session: Session, spec: ExecSpec, target: Target) -> bool | None:
     return None
 
 
-def hopeless(error: ExtcapError, times: int) -> bool:
-    """Whether another try would say the same. `times`: how often in a row it failed on the far side."""
+def hopeless(error: ExtcapError, times: int, passed: float) -> bool:
+    """Whether another try would say the same. `times`: how often in a row it failed on the far side; `passed`: seconds
+    since the cut.
+    """
     if isinstance(error, RefusedError):
+        if error.status == 403 and passed < WAKING:
+            return False
         return error.status not in (408, 409, 425, 429) and error.status < 500
     if isinstance(error, (MethodError, RemoteError)):
         return times >= SAME

@@ -192,7 +192,9 @@ class _Capture:
     def _still_waits(self, error: ExtcapError) -> bool:
         """Whether this was a try after a cut, without a packet yet, and another may do better."""
         self._refused += isinstance(error, (RemoteError, MethodError))
-        return self.recording.broken and not again.hopeless(error, self._refused)
+        return self.recording.broken and not again.hopeless(
+            error, self._refused, self._patience.passed if self._patience else 0.0
+        )
 
     async def _again(self, before: Target, source: Source, error: ExtcapError) -> tuple[Session, Plan, str]:
         """Waits until the cluster, the way to it and the container are there again. Raises the error where they are
@@ -213,6 +215,6 @@ class _Capture:
                 _log.info("capture %s: not yet: %s", self._number, told)
                 self._refused += isinstance(told, (RemoteError, MethodError))
                 wanted = told.retry_after if isinstance(told, RefusedError) else 0.0
-                if again.hopeless(told, self._refused):
+                if again.hopeless(told, self._refused, self._patience.passed):
                     raise told from error
         raise error

@@ -240,9 +240,23 @@ def test_a_command_that_is_not_there_says_127(shell: list[str]) -> None:
 
 
 def test_the_request_line_has_room_for_the_capture() -> None:
-    """4,096 bytes are passed everywhere; path, pod and container names and a filter need their part of it."""
-    words = guard.wrap(("tcpdump",), (Upload("t", "/tmp/k8s-extcap-0123456789-tcpdump", 1, "0" * 64),) * 2, tail="x")
-    assert len(urlencode([("command", word) for word in words])) < 3150
+    """4,096 bytes are passed everywhere; path, pod and container names and a filter need their part of it. Two files
+    go into a helper pod only, whose guard is a variable of its container.
+    """
+    words = guard.wrap(("tcpdump",), (Upload("t", "/tmp/k8s-extcap-0123456789-tcpdump", 1, "0" * 64),), tail="x")
+    assert len(urlencode([("command", word) for word in words])) < 3450
+
+
+def test_a_client_that_falls_silent_in_an_upload_is_not_waited_for(shell: list[str], tmp_path: Path) -> None:
+    """It holds the stream open and says nothing: stopped, or behind a network that is gone."""
+    file = tmp_path / "program"
+    far = Far(shell, argv(file, PROGRAM, ticks=1))
+    assert far.process.stdin
+    far.process.stdin.write(PROGRAM[:10])
+    far.process.stdin.flush()
+    assert far.process.wait(30) == 129
+    assert gone(far)
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_files_are_the_most() -> None:

@@ -23,27 +23,31 @@ def refused(status: int) -> errors.RefusedError:
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504])
 def test_a_server_in_trouble_is_asked_again(status: int) -> None:
-    assert not again.hopeless(refused(status), 100)
+    assert not again.hopeless(refused(status), 100, 1000)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 422])
 def test_a_refusal_is_final(status: int) -> None:
-    assert again.hopeless(refused(status), 0)
+    assert again.hopeless(refused(status), 0, 100)
+
+
+def test_a_server_that_just_started_knows_nobody_yet() -> None:
+    assert [again.hopeless(refused(403), 9, passed) for passed in (0, 30, 61)] == [False, False, True]
 
 
 @pytest.mark.parametrize("kind", [errors.ConnectError, errors.CredentialError, errors.StreamError])
 def test_a_way_that_is_broken_may_be_mended(kind: type[errors.ExtcapError]) -> None:
-    assert not again.hopeless(kind("Broken."), 100)
+    assert not again.hopeless(kind("Broken."), 100, 1000)
 
 
 @pytest.mark.parametrize("kind", [errors.TargetError, errors.UsageError, errors.ConfigError])
 def test_what_is_gone_stays_gone(kind: type[errors.ExtcapError]) -> None:
-    assert again.hopeless(kind("Gone."), 0)
+    assert again.hopeless(kind("Gone."), 0, 0)
 
 
 @pytest.mark.parametrize("kind", [errors.MethodError, errors.RemoteError])
 def test_a_container_that_just_starts_is_asked_three_times(kind: type[errors.ExtcapError]) -> None:
-    assert [again.hopeless(kind("Not now."), times) for times in (1, 2, 3)] == [False, False, True]
+    assert [again.hopeless(kind("Not now."), times, 0) for times in (1, 2, 3)] == [False, False, True]
 
 
 def test_of_a_pod_the_very_pod_is_waited_for() -> None:
