@@ -25,7 +25,8 @@ _log = logging.getLogger(__name__)
 End = Literal["asked", "cut", "killed", "unknown"]
 KILLED = 137  # 128 + SIGKILL
 
-DRAIN = 1.5  # seconds for the remote side to hand over its last packets: the whole end has two
+DRAIN = 1.5  # seconds of silence after a stop until the far side is given up: the whole end has two
+DRAINED = 10.0  # seconds in which what is on its way comes in on a slow line; the guard kills tcpdump after five
 FIRST = 0.5  # seconds between two looks for the file header
 WORDS = 4096  # bytes kept of what the far side says on stderr
 NEEDS = 8  # questions kept: three are asked, by whoever is in the pod
@@ -188,11 +189,8 @@ class RemoteStream:
             if self._spec.settle and self._stop.asked:
                 await asyncio.sleep(self._spec.settle)
             stream.send(guard.STOP)
-            try:
-                async with asyncio.timeout(DRAIN):
-                    await stream.ended
-            except TimeoutError:
-                _log.warning("%s did not end within %s s of stop", self._where, DRAIN)
+            if not await _drained(stream):
+                _log.warning("%s did not end after its stop", self._where)
         stream.close_stdin()
 
     def _judge(self, stream: ExecStream) -> None:
@@ -266,6 +264,19 @@ class RemoteStream:
             f"{self._where[0].upper()}{self._where[1:]} sent something that is no capture: '{clip(printed, 160)}'. "
             "Its tcpdump may be another program; use the method upload or ephemeral."
         )
+
+
+async def _drained(stream: ExecStream) -> bool:
+    """Whether it ended by itself. As long as it sends, it is listened to: what tcpdump had captured is on its way."""
+    loop = asyncio.get_running_loop()
+    asked = loop.time()
+    while not stream.ended.done():
+        passed = loop.time() - asked
+        patience = min(DRAIN - min(stream.silence, passed), DRAINED - passed)
+        if patience <= 0:
+            return False
+        await asyncio.wait([stream.ended], timeout=patience)
+    return True
 
 
 def _content(file: str) -> bytes:

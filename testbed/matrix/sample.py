@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from testbed.matrix import strikes
 from testbed.matrix.deeds import STREAMING, Deed, first_answered
-from testbed.matrix.struck import Shot
+from testbed.matrix.struck import Shot, uploading
 
 METHODS = ("resident", "upload", "ephemeral", "nsenter")
 #: While packets flow, for each of METHODS; SIGKILL behind the first deed too.
@@ -36,11 +36,8 @@ def mandatory(shots: Sequence[Shot], deeds: dict[str, tuple[Deed, ...]]) -> list
 
 
 def left_out(shot: Shot) -> bool:
-    """What takes minutes or the whole bed; and what is known to stay until the cluster ends the stream itself: an
-    upload whose client falls silent, as the guard's lease begins behind it.
-    """
-    uploading = shot.method != "resident" and shot.position.deed is not None and shot.position.deed.title == "exec"
-    return shot.blow.name in LEFT_OUT or shot.blow is strikes.API or (shot.blow.silent and uploading)
+    """What takes minutes or the whole bed. In an upload a client may be silent for a minute."""
+    return shot.blow.name in LEFT_OUT or shot.blow is strikes.API or (shot.blow.silent and uploading(shot))
 
 
 def pairs(shot: Shot) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ METHODS = ("resident", "upload", "ephemeral", "nsenter", "copy")
 AGAIN = ("TCP FIN", "RST", "API server killed and restarted", "kubelet restarted", "container restarted")
 RECONNECT = 120  # seconds
 SILENCE = strikes.BEYOND + 10  # seconds from the last sign of life until nothing runs in the pod, on a busy machine
+UPLOADING = 3 * strikes.LEASE + 22  # the same in the middle of an upload, where the guard waits three times as long
 GONE = 150.0  # seconds until all is gone: the reaper's tries, a Job's own end, an ephemeral container's
 GIVEN_UP = 280.0  # the same where the credentials are worth nothing: until the reaper has given up
 
@@ -161,7 +162,7 @@ def _strike(shot: Shot, scene: Scene, figures: dict[str, Figure], together: Toge
         scene.gate.release(drop=blow.kills)
     faults = []
     if blow.hold:
-        faults += _hold(blow, scene, figures, struck)
+        faults += _hold(shot, scene, figures, struck)
         _mend(blow, scene, together)
         scene.gate.release()
     if not blow.kills:
@@ -199,14 +200,20 @@ def _mend(blow: Blow, scene: Scene, together: Together | None) -> None:
         strikes.thaw_client(scene)
 
 
-def _hold(blow: Blow, scene: Scene, figures: dict[str, Figure], struck: float) -> list[str]:
+def uploading(shot: Shot) -> bool:
+    """Whether it falls while a program is on its way into the pod, or may be."""
+    return shot.method != "resident" and shot.position.deed is not None and shot.position.deed.title == "exec"
+
+
+def _hold(shot: Shot, scene: Scene, figures: dict[str, Figure], struck: float) -> list[str]:
     """While nobody hears the client: the pod must get rid of the capture alone."""
-    faults = []
+    faults, blow = [], shot.blow
     if blow.silent:
-        inside, seconds = scene.search.until_outside(SILENCE)
+        patience = UPLOADING if uploading(shot) else SILENCE
+        inside, seconds = scene.search.until_outside(patience)
         figures["silent_after"] = seconds
         if inside.inside:
-            faults.append(f"in the pod {SILENCE:.0f} s after the last sign of life: {inside.spoken()}")
+            faults.append(f"in the pod {patience:.0f} s after the last sign of life: {inside.spoken()}")
     time.sleep(max(0.0, blow.hold - (time.monotonic() - struck)))
     return faults
 
