@@ -32,7 +32,8 @@ say() { echo "k8s-extcap: $*" >&2; }
 clean() { rm -f "$one" "$two"; }
 exec 3<&0 </dev/null
 d= pid= reader= silent=0
-# Once a second: the guard counts. It outlives a killed guard just long enough to end the capture and remove the files.
+# Once a second: the guard counts. In a subshell: ash keeps what a function's redirection replaces. It outlives a
+# killed guard just long enough to end the capture and remove the files.
 tick() {
   exec 3<&-
   nap=
@@ -42,9 +43,11 @@ tick() {
     kill -ALRM $$ || { kill -TERM $pid $reader; clean; sleep 2; kill -KILL $pid; exit; }
   done
 }
+# A shell that was just forked may lose a signal, and our own interrupt a wait: again, until it is gone.
+calm() { while kill $ticker; do wait $ticker; done 2>/dev/null; }
 # A client that falls silent in an upload has three times as long as later: a slow line takes its time.
 trap 'silent=$((silent+1)); [ $silent -lt $((ticks*3)) ] || exit 129' ALRM
-tick >/dev/null 2>&1 & ticker=$!
+(tick) >/dev/null 2>&1 & ticker=$!
 trap 'kill $d $ticker 2>/dev/null; clean' EXIT
 trap 'exit 129' HUP INT TERM PIPE
 # Exactly SIZE bytes: version 4 of the protocol has no end-of-file, and head reads ahead.
@@ -65,7 +68,7 @@ while [ "$count" -gt 0 ]; do
 done
 set +C
 trap clean EXIT
-{ kill $ticker; wait $ticker; } 2>/dev/null
+calm
 @TAIL@
 age=0 silent=0 due=0
 finish() { [ $due = 0 ] || return 0; due=$((silent+$1)); kill -INT $pid 2>/dev/null; }
@@ -87,13 +90,14 @@ say ready
   done
   kill -HUP $$ || { kill -TERM $pid; clean; sleep 2; kill -KILL $pid; }
 ) >/dev/null 2>&1 & reader=$!
-tick >/dev/null 2>&1 & ticker=$!
+(tick) >/dev/null 2>&1 & ticker=$!
 exec 3<&-
 # A trapped signal interrupts wait; a process that is waited for is gone for kill -0 (a zombie is not).
 while :; do wait $pid; code=$?; kill -0 $pid || break; done 2>/dev/null
 # Interrupted at the very end: ask once more, a shell that has forgotten the process says 127.
 [ $code -lt 129 ] || { wait $pid; last=$?; [ $last = 127 ] || code=$last; } 2>/dev/null
-{ clean; kill -TERM $ticker; wait $ticker; } 2>/dev/null
+clean
+calm
 # Of a client that is gone nobody reads our last word, and writing it could take for ever. Goes it now, HUP ends us.
 trap - HUP
 [ $silent -ge $ticks ] || say rc=$code
