@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 BATCH = 262144  # bytes gathered at most before they are handed on; the pipe takes four of them
 HOLD = 0.3  # seconds that a header without packets is held: a tcpdump that fails prints one first, and ends at once
+LEFT = 48 << 20  # bytes that a capture's end reads without a ceiling: a ring of 16 MiB, and 13-23 MB that sockets hold
 BURST = 1.0  # seconds of the rate ceiling that may come at once
 HEAP = (
     8 << 20
@@ -95,6 +96,7 @@ class Pump:
         self._reported_full = False
         self._credit = float(limits.rate) * BURST
         self._stamp = time.monotonic()
+        self._left = 0  # bytes that may still come without a ceiling
         self._timer: asyncio.TimerHandle | None = None
         self._ceiling, self._stopped = _Watch(), _Watch()
         self._sip: asyncio.TimerHandle | None = None
@@ -189,6 +191,9 @@ class Pump:
         if not self._rate:
             return
         now = time.monotonic()
+        free = min(self._left, written)
+        self._left -= free
+        written -= free
         self._credit = min(self._rate * BURST, self._credit + (now - self._stamp) * self._rate) - written
         self._stamp = now
         if self._credit < 0 and self._timer is None:
@@ -227,8 +232,8 @@ class Pump:
                 self.valve.resume()
 
     def free(self) -> None:
-        """The capture ends: what is left is read without a ceiling."""
-        self._rate = 0
+        """The capture ends: what the far side still holds is read at once; a flood still has its ceiling."""
+        self._left, self._credit = LEFT, self._rate * BURST
         if self._timer:
             self._timer.cancel()
             self._rate_over()
