@@ -42,19 +42,19 @@ def obtain(spec: dict[str, Any], cluster: dict[str, Any], folder: str, cache: st
         known = _read(file) or _held.get(file.name)
         if known and (known.fresh(time.time()) or not known.expires):
             return known
-        _fail_as(file, began)
+        may_ask = interactive and file.name not in _asked
+        _fail_as(file, began, may_ask=may_ask)
         if not interactive and spec.get("interactiveMode") == "Always":
             raise CredentialError(
                 f"The credential plugin {spec.get('command')} always asks a person, so it is not run for a list. "
                 "Run 'k8s-extcap refresh', or start a capture."
             )
-        may_ask = interactive and file.name not in _asked
         if may_ask:
             _asked.add(file.name)
         try:
             credential = plugin.run(spec, cluster, folder, interactive=may_ask)
         except CredentialError as error:
-            _note_failure(file, error)
+            _note_failure(file, error, may_ask=may_ask)
             raise
         if credential.expires:
             _write(file, {f: getattr(credential, f) for f in ("token", "certificate", "key", "expires")})
@@ -73,15 +73,19 @@ def forget(spec: dict[str, Any], cluster: dict[str, Any], cache: str, refused: C
             file.unlink(missing_ok=True)
 
 
-def _note_failure(file: Path, error: CredentialError) -> None:
-    _write(file.with_suffix(".failed"), {"sentence": error.sentence, "at": time.time()})
+def _note_failure(file: Path, error: CredentialError, *, may_ask: bool) -> None:
+    _write(file.with_suffix(".failed"), {"sentence": error.sentence, "at": time.time(), "asked": may_ask})
 
 
-def _fail_as(file: Path, began: float) -> None:
-    """What failed while we waited for it is not tried once more: ten captures would open ten browsers."""
+def _fail_as(file: Path, began: float, *, may_ask: bool) -> None:
+    """What failed while we waited for it is not tried once more: ten captures would open ten browsers. But a list's
+    run, which may ask nobody and waits for seconds only, says nothing about a capture's.
+    """
     try:
         told = json.loads(file.with_suffix(".failed").read_text())
         sentence, at = str(told["sentence"]), float(told["at"])
+        if may_ask and not told["asked"]:
+            return
     except (OSError, ValueError, KeyError, TypeError):
         return
     if began <= at <= time.time():
