@@ -49,6 +49,10 @@ class FarSide:
         """Our processes in it: guard, tcpdump, and what the guard started."""
         return [line for line in processes(self.id).values() if any(word in line for word in OURS)]
 
+    def capturing(self) -> bool:
+        """Whether a tcpdump of ours runs: not the guard that has its words too, nor the look that tries one (no -B)."""
+        return any(line.split()[0].endswith("tcpdump") and " -B " in line for line in self.ours())
+
     def files(self) -> list[str]:
         """Files of ours in every place that an upload may take."""
         root = Path(f"/proc/{self.pid}/root")

@@ -74,7 +74,7 @@ class _Stage:
 
     def wait(self) -> None:
         """Until tcpdump captures: its packet socket is open."""
-        if not until(lambda: any("tcpdump" in line and "-w" in line for line in self.far.ours()), START):
+        if not until(self.far.capturing, START):
             raise TimeoutError(f"no tcpdump in {self.pod.name} after {START} s")
         time.sleep(SETTLE)
 

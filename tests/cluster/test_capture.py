@@ -170,7 +170,7 @@ def test_every_packet_arrives_once_and_in_order(
     lane = Direct(cluster, f"k8s-pod-team.{pod}", tmp_path, "--method", method, "--extcap-capture-filter", "udp port 9")
     try:
         lane.reader.start()
-        assert until(lambda: any("tcpdump" in line and "-w" in line for line in far.ours()), 10)
+        assert until(far.capturing, 10)
         time.sleep(0.5)
         peer = cluster.pod("idle-n2" if pod == "idle-n1" else "idle-n1").ip
         sent = launch.send(launch.Flow("udp", peer, rate=rate, messages=count), far.inside())

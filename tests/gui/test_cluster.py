@@ -104,8 +104,7 @@ def again_and_again(window: Window, row: str, far: FarSide, peer: str, method: s
     scratch = window.desk.scratch
     for turn in range(STOPS):
         window.start(row)
-        there = until(lambda: any("tcpdump" in line and "-w" in line for line in far.ours()), 30)
-        assert there, (turn, window.error(), window.words(), window.desk.processes())
+        assert until(far.capturing, 30), (turn, window.error(), window.words(), window.desk.processes())
         assert any("/k8s-extcap-" in line for line in far.ours()) == (method == "upload"), far.ours()
         before = launch.send(launch.Flow("udp", peer, rate=100, messages=5), far.inside())
         window.wait_for_packets(before.sent)

@@ -83,6 +83,9 @@ def test_ten_started_together_ask_for_credentials_once_and_one_that_fails_is_one
         errors.append(said)
         window.dismiss()
     window.stop()
+    if not errors:  # Wireshark tells what failed when all has ended
+        errors.append(window.wait_for_error())
+        window.dismiss()
     while said := window.error():
         errors.append(said)
         window.dismiss()
