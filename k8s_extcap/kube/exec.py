@@ -24,6 +24,7 @@ import picows
 from k8s_extcap.kube import handshake, refused
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.kube.unreached import unreached
+from k8s_extcap.model import paths
 from k8s_extcap.model.errors import ConnectError, ExtcapError, RemoteError
 from k8s_extcap.wire import channels
 from k8s_extcap.wire.channels import Channels, Exit
@@ -254,7 +255,7 @@ async def open_exec(
     query += [("container", command.container)] if command.container else []
     query += [("stdin", "true")] if stdin else []
     query += [("stdout", "true"), ("stderr", "true")]
-    path = f"/api/v1/namespaces/{command.namespace}/pods/{command.pod}/exec?{urlencode(query)}"
+    path = f"{paths.one('pod', command.namespace, command.pod)}/exec?{urlencode(query)}"
     if len(path) > URL_LIMIT:
         raise RemoteError(
             f"The command for pod {command.namespace}/{command.pod} is too long for one request ({len(path)} bytes, "

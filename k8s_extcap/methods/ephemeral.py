@@ -14,6 +14,7 @@ import msgspec
 
 from k8s_extcap.methods import admission, beside, memory, programs, rights
 from k8s_extcap.methods.inside import Program, exec_of
+from k8s_extcap.model import paths
 from k8s_extcap.model.plan import Binary, Facts, Plan, Step, Target, Tri, Verdict
 from k8s_extcap.model.request import CaptureRequest, MethodName
 
@@ -89,7 +90,7 @@ def patch(container: dict[str, Any]) -> dict[str, Any]:
 
 
 def path(target: Target) -> str:
-    return f"/api/v1/namespaces/{target.namespace}/pods/{target.name}"
+    return paths.one("pod", target.namespace, target.name)
 
 
 def _steps(request: CaptureRequest, target: Target, ready: Ready, name: str) -> tuple[Step, ...]:

@@ -24,6 +24,7 @@ TICK = 5
 
 CAPTURE_LABEL = "k8s-extcap/capture"
 MANAGED = {"app.kubernetes.io/managed-by": "k8s-extcap"}
+SELECTOR = ",".join(f"{key}={value}" for key, value in MANAGED.items())  # finds all that is ours
 
 # A mesh's sidecar would keep the pod running for ever; the autoscaler may take the node away.
 ANNOTATIONS = {

@@ -12,6 +12,7 @@ import random
 from dataclasses import replace
 
 from k8s_extcap.kube.connect import Session
+from k8s_extcap.model import paths
 from k8s_extcap.model.errors import (
     ConfigError,
     ExtcapError,
@@ -48,10 +49,7 @@ class Patience:
         self._began = self._loop.time()
         self._until = self._began + seconds
         self._pause = FIRST
-
-    @property
-    def passed(self) -> float:
-        return self._loop.time() - self._began
+        self._refusals = 0  # of the far side, in a row
 
     @property
     def left(self) -> float:
@@ -65,6 +63,11 @@ class Patience:
             return False
         await or_stop(asyncio.sleep(seconds), stop)
         return True
+
+    def ends(self, error: ExtcapError) -> bool:
+        """Whether a try that failed so was the last: another would say the same."""
+        self._refusals += isinstance(error, (RemoteError, MethodError))
+        return hopeless(error, self._refusals, self._loop.time() - self._began)
 
 
 async def may_go_on(session: Session, end: End, spec: ExecSpec, target: Target) -> bool:
@@ -85,7 +88,7 @@ def _changed(session: Session, spec: ExecSpec, target: Target) -> bool | None:
     False: for want of memory, which our own tcpdump may have used up; not to be tried again.
     """
     try:
-        pod = session.api.get_as(f"/api/v1/namespaces/{spec.namespace}/pods/{spec.pod}", Pod)
+        pod = session.api.get_as(paths.one("pod", spec.namespace, spec.pod), Pod)
     except RefusedError as error:
         return True if error.status == 404 else None
     except ExtcapError:

@@ -83,7 +83,6 @@ class _Capture:
         self._timer: asyncio.TimerHandle | None = None
         self._execs = 0  # streams since the last that lasted
         self._patience: again.Patience | None = None  # with the interruption that there is
-        self._refused = 0  # how often the far side refused during it
 
     def report(self, seconds: float) -> Report:
         return Report(
@@ -191,10 +190,7 @@ class _Capture:
 
     def _still_waits(self, error: ExtcapError) -> bool:
         """Whether this was a try after a cut, without a packet yet, and another may do better."""
-        self._refused += isinstance(error, (RemoteError, MethodError))
-        return self.recording.broken and not again.hopeless(
-            error, self._refused, self._patience.passed if self._patience else 0.0
-        )
+        return self.recording.broken and self._patience is not None and not self._patience.ends(error)
 
     async def _again(self, before: Target, source: Source, error: ExtcapError) -> tuple[Session, Plan, str]:
         """Waits until the cluster, the way to it and the container are there again. Raises the error where they are
@@ -202,7 +198,7 @@ class _Capture:
         """
         if self._patience is None or not self.recording.broken:
             why = error.sentence.partition(". ")[0].rstrip(".")
-            self._patience, self._refused = again.Patience(self._request.connection.reconnect), 0
+            self._patience = again.Patience(self._request.connection.reconnect)
             self.recording.cut(source.since, why, source.missing)
             self._watch.on_cut(f"{why}. Trying again for {self._patience.left:.0f} s.")
         _log.warning("capture %s: %s", self._number, error)
@@ -213,8 +209,7 @@ class _Capture:
                 return session, await self._planned(session, self._request, target), note
             except ExtcapError as told:
                 _log.info("capture %s: not yet: %s", self._number, told)
-                self._refused += isinstance(told, (RemoteError, MethodError))
                 wanted = told.retry_after if isinstance(told, RefusedError) else 0.0
-                if again.hopeless(told, self._refused, self._patience.passed):
+                if self._patience.ends(told):
                     raise told from error
         raise error

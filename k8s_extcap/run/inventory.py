@@ -17,8 +17,6 @@ from k8s_extcap.run import janitor, journal, owner
 
 _log = logging.getLogger(__name__)
 
-_SELECTOR = ",".join(f"{key}={value}" for key, value in helper.MANAGED.items())
-
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -69,9 +67,9 @@ def objects(session: Session, namespaces: tuple[str, ...] = ()) -> Iterator[Item
     And our ephemeral containers, in these namespaces or the session's own, as all pods are looked at for them. What may
     not be listed is not there for this user.
     """
-    for job in _list(session, "/apis/batch/v1", "jobs", _SELECTOR, namespaces):
+    for job in _list(session, "/apis/batch/v1", "jobs", helper.SELECTOR, namespaces):
         yield _item(session, "job", job)
-    for pod in _list(session, "/api/v1", "pods", _SELECTOR, namespaces):
+    for pod in _list(session, "/api/v1", "pods", helper.SELECTOR, namespaces):
         if not pod.metadata.owner_references:  # a Job's own is told with it
             yield _item(session, "pod", pod)
     for pod in _list(session, "/api/v1", "pods", "", namespaces or (session.namespace,)):

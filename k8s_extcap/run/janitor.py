@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from k8s_extcap.kube.connect import Session
-from k8s_extcap.methods.helper import MANAGED
+from k8s_extcap.methods.helper import SELECTOR
 from k8s_extcap.model.errors import ExtcapError, RefusedError
 from k8s_extcap.model.objects import Workload, WorkloadList
 from k8s_extcap.run import journal, keys, owner, reaper
@@ -110,9 +110,8 @@ def sweep_objects(session: Session, namespaces: tuple[str, ...] = (), *, dry: bo
 
 
 def _sweep_in(session: Session, namespace: str, base: str, kind: str, result: Result, *, dry: bool) -> None:
-    selector = ",".join(f"{k}={v}" for k, v in MANAGED.items())
     where = f"/namespaces/{namespace}" if namespace else ""
-    for item in _items(session, f"{base}{where}/{kind}", selector):
+    for item in _items(session, f"{base}{where}/{kind}", SELECTOR):
         meta = item.metadata
         made = meta.annotations.get(owner.ANNOTATION, "")
         what = f"{kind[:-1]} {meta.namespace}/{meta.name}"

@@ -18,9 +18,7 @@ BATCH = 262144  # bytes gathered at most before they are handed on; the pipe tak
 HOLD = 0.3  # seconds that a header without packets is held: a tcpdump that fails prints one first, and ends at once
 LEFT = 48 << 20  # bytes that a capture's end reads without a ceiling: a ring of 16 MiB, and 13-23 MB that sockets hold
 BURST = 1.0  # seconds of the rate ceiling that may come at once
-HEAP = (
-    8 << 20
-)  # bytes; our largest pieces are a tenth. Untouched, so it costs no memory; page faults were a tenth of all
+HEAP = 8 << 20  # bytes; our largest pieces are a tenth. Untouched, so it costs no memory
 # A connection of which nothing is read carries no signs of life either: the kubelet's side answers pings in the order
 # of its packets, and reads nothing while it cannot. So a little is read, 128 KiB a second; every four were too few.
 SIP = 1.0
@@ -43,9 +41,7 @@ class _Watch:
 
     def stop(self) -> float:
         """How long this time; 0 where it was not running."""
-        if self._since is None:
-            return 0.0
-        took, self._since = time.monotonic() - self._since, None
+        took, self._since = self.lasts(), None
         self._sum += took
         return took
 
@@ -54,7 +50,7 @@ class _Watch:
         return time.monotonic() - self._since if self._since is not None else 0.0
 
     def seconds(self) -> float:
-        return self._sum + (time.monotonic() - self._since if self._since is not None else 0.0)
+        return self._sum + self.lasts()
 
 
 class Valve(Protocol):

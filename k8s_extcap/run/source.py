@@ -36,7 +36,7 @@ class Source:
     async def run(self, session: Session, spec: ExecSpec, already: Tally) -> None:
         """`already` counts against the limits. What ends it unasked is raised."""
         recording, target = self._recording, self._plan.target
-        lines = metadata(self._request, session, target)
+        lines = _metadata(self._request, session, target)
         pump = Pump(
             self._sink,
             _rest(self._request.limits, already),
@@ -62,7 +62,7 @@ class Source:
             recording.close(tally, written=pump.released)
 
 
-def metadata(request: CaptureRequest, session: Session, target: Target) -> list[str]:
+def _metadata(request: CaptureRequest, session: Session, target: Target) -> list[str]:
     """What goes into the file only when asked for, since files are passed on: who, where, labels."""
     lines = []
     if "who" in request.metadata:

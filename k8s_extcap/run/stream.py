@@ -30,14 +30,6 @@ DRAINED = 10.0  # seconds in which what is on its way comes in on a slow line; t
 FIRST = 0.5  # seconds between two looks for the file header
 WORDS = 4096  # bytes kept of what the far side says on stderr
 NEEDS = 8  # questions kept: three are asked, by whoever is in the pod
-INTERRUPTED = (
-    129,
-    130,
-    138,
-    140,
-    142,
-    143,
-)  # a wait broken by the guard's own signals; 128 + HUP INT USR1 USR2 ALRM TERM
 
 
 class RemoteStream:
@@ -68,17 +60,14 @@ class RemoteStream:
     # the exec calls these
 
     def stdout(self, data: memoryview, last: bool, /) -> None:
-        if data:
-            self._pump.take(data, last=last)
-        elif last:
-            self._pump.take(data, last=True)
+        self._pump.take(data, last=last)
 
     def stderr(self, data: bytes, /) -> None:
         for line in self._lines.feed(data):
             self._hear(line)
         if self._lines.flood(time.time() - self._began):
             raise RemoteError(
-                f"{self._where[0].upper()}{self._where[1:]} said {self._lines.heard // 1000:,} kB on standard error, "
+                f"{self._capital} said {self._lines.heard // 1000:,} kB on standard error, "
                 "more than any tcpdump does. Its tcpdump or shell may be another program; use the method ephemeral."
             )
 
@@ -102,6 +91,11 @@ class RemoteStream:
             self._words.append(line)
 
     # ours
+
+    @property
+    def _capital(self) -> str:
+        """Where it runs, at the beginning of a sentence."""
+        return self._where[0].upper() + self._where[1:]
 
     @property
     def since(self) -> float:
@@ -261,7 +255,7 @@ class RemoteStream:
                 "Start it again; if it repeats, use another method."
             )
         return RemoteError(
-            f"{self._where[0].upper()}{self._where[1:]} sent something that is no capture: '{clip(printed, 160)}'. "
+            f"{self._capital} sent something that is no capture: '{clip(printed, 160)}'. "
             "Its tcpdump may be another program; use the method upload or ephemeral."
         )
 
