@@ -61,7 +61,7 @@ def main() -> int:
         began = time.monotonic()
         try:
             table = make()
-        except Exception:
+        except Exception:  # whatever it is, the other tables are a quarter of an hour's work
             traceback.print_exc()
             failed.append(name)
             continue

@@ -17,9 +17,10 @@ from typing import IO
 from bench import measure
 from bench.hot import ENTRY
 from testbed.cluster.handle import Cluster, PodInfo
-from testbed.far import FarSide, until
+from testbed.far import FarSide
 from testbed.truth import oracle
 from testbed.truth.files import Chunk
+from testbed.wait import until
 
 START = 20.0  # seconds for the first byte of a capture
 FILTER = "udp port 9"

@@ -5,11 +5,10 @@ and what lies in its folders. Shares nothing with the product and its clean-up.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from testbed.cluster.handle import Cluster, NotHereError, PodInfo
+from testbed.wait import until
 
 OURS = ("tcpdump", "k8s-extcap", "nsx")
 
@@ -73,15 +72,6 @@ def _first(pid: int) -> bool:
     except OSError:
         return False
     return status.partition("NSpid:")[2].partition("\n")[0].split()[-1] == "1"
-
-
-def until(true: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def children(pid: int) -> list[int]:

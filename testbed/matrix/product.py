@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from testbed import group
 from testbed.matrix.pods import HELPERS
 from testbed.matrix.results import ROOT, Outcome
 from testbed.matrix.site import Site
@@ -101,10 +102,7 @@ def count(file: Path) -> int:
 
 def kill(process: subprocess.Popen[str]) -> None:
     """Whatever is left of its process group, and its pipes."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # all of it has ended
+    group.kill(process)
     process.communicate()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import yaml
+from testbed import through
 
 _PIECE = 65536
 _LOOK = 0.05  # seconds between two looks at whether it is frozen
@@ -82,12 +82,5 @@ class Proxy:
             return  # one side is gone; the other learns it from its own
 
     def kubeconfig(self, original: Path, folder: Path) -> Path:
-        """The same clusters and users through this proxy; the certificate is checked against the server's own name."""
-        config = yaml.safe_load(original.read_text())
-        for entry in config["clusters"]:
-            entry["cluster"]["server"] = f"https://127.0.0.1:{self.port}"
-            entry["cluster"]["tls-server-name"] = self._target[0]
-        file = folder / "kubeconfig"
-        file.write_text(yaml.safe_dump(config))
-        file.chmod(0o600)
-        return file
+        """The same clusters and users through this proxy."""
+        return through.kubeconfig(original, self.port, self._target[0], folder / "kubeconfig")

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from testbed import group
 from testbed.cluster.bed import API_PORT
 from testbed.matrix import deeds
 from testbed.matrix.berth import HELPER, Berth, Ground, environment
@@ -51,11 +52,7 @@ class Scene:
         for process in (self.process, self.reader):
             if process is None:
                 continue
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # all of it has ended
-            process.wait()
+            group.kill(process)
         for pid in self.search.here():  # a reaper that is still at work, where the cell failed
             try:
                 os.kill(pid, signal.SIGKILL)

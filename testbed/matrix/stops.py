@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from k8s_extcap.setup import launcher
-from testbed.far import FarSide, children, until
+from testbed.far import FarSide, children
 from testbed.matrix import product, search
 from testbed.matrix.pods import IDLE, NODES, PLAIN
 from testbed.matrix.results import Cell, Figure, Outcome
@@ -22,6 +22,7 @@ from testbed.matrix.site import Site
 from testbed.truth import launch, oracle
 from testbed.truth.files import Chunk, frames
 from testbed.truth.ledger import Expected, Verdict
+from testbed.wait import until
 from testbed.wireshark import release, room
 from testbed.wireshark.desk import desk
 from testbed.wireshark.tshark import Tshark, end

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from testbed import group
 from testbed.cluster.handle import Cluster, PodInfo
 from testbed.far import FarSide, processes
 from testbed.matrix.pods import IDLE, NODES
@@ -112,11 +113,7 @@ def taking(
     try:
         yield made
     finally:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # all of it has ended
-        process.wait()
+        group.kill(process)
         if keep:
             made.reader.join(END)
         if process.stdout:

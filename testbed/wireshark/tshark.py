@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO
 
+from testbed import group
 from testbed.wireshark.desk import Desk
 
 
@@ -77,11 +78,7 @@ def interrupt(process: subprocess.Popen[str]) -> None:
 
 def end(process: subprocess.Popen[str]) -> None:
     """Whatever is left of the process group of `start` goes."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # all of it has ended
-    process.wait()
+    group.kill(process)
     for stream in (process.stdout, process.stderr):
         if stream:
             stream.close()

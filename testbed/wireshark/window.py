@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed import group
 from testbed.wireshark.desk import Desk
 from testbed.wireshark.dialog import Dialog, top
 from testbed.wireshark.display import SIZE, Size, screen
@@ -192,11 +191,7 @@ def window(desk: Desk, *args: str, env: Mapping[str, str] | None = None, size: S
         try:
             yield Window(desk, hands, process, log)
         finally:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # a test may have ended it
-            process.wait()
+            group.kill(process)
 
 
 def error(view: View) -> str | None:

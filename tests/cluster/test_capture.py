@@ -17,10 +17,11 @@ import pytest
 import yaml
 
 from testbed.cluster.handle import Cluster
-from testbed.far import FarSide, alive, children, until
+from testbed.far import FarSide, alive, children
 from testbed.truth import launch, oracle
 from testbed.truth.account import account
 from testbed.truth.files import Chunk
+from testbed.wait import until
 from testbed.wireshark.tshark import Tshark, end, interrupt
 from tests.cluster.live import ENTRY, Product, install
 

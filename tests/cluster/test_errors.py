@@ -12,7 +12,7 @@ import yaml
 
 from testbed.cluster.handle import Cluster
 from testbed.demo import certs
-from testbed.far import until
+from testbed.wait import until
 from testbed.wireshark.tshark import Tshark
 from tests.golden.errors.golden import check
 from tests.golden.errors.stage import Stage

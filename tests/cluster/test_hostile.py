@@ -24,7 +24,8 @@ from k8s_extcap.model import errors
 from k8s_extcap.model.request import Connection
 from k8s_extcap.run.session import open_session
 from testbed.cluster.handle import Cluster, PodInfo
-from testbed.far import FarSide, until
+from testbed.far import FarSide
+from testbed.wait import until
 from tests.fuzz import nasty
 from tests.process.watched import Watched, comments
 

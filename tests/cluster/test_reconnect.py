@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from testbed.cluster.handle import Cluster, PodInfo
-from testbed.far import FarSide, until
+from testbed.far import FarSide
 from testbed.truth.whole import ends_whole
+from testbed.wait import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.tshark]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import ssl
-import time
 import urllib.request
-from collections.abc import Callable
 from typing import Any
 
 from testbed.demo import DemoCluster
+from testbed.wait import until
 
 
 def ask(demo: DemoCluster, path: str, method: str = "GET") -> dict[str, Any]:
@@ -35,13 +34,3 @@ def delete(demo: DemoCluster, namespace: str, pod: str) -> None:
     """At once, and returns when it is gone."""
     ask(demo, f"/api/v1/namespaces/{namespace}/pods/{pod}?gracePeriodSeconds=0", "DELETE")
     assert until(lambda: pod not in pods(demo, namespace))
-
-
-def until(true: Callable[[], object], seconds: float = 20) -> bool:
-    """Whether it became true in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.1)
-    return False

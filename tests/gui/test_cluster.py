@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from testbed.cluster.handle import Cluster, PodInfo
-from testbed.far import FarSide, until
+from testbed.far import FarSide
 from testbed.truth import launch, oracle
 from testbed.truth.ledger import Expected
+from testbed.wait import until
 from testbed.wireshark import product
 from testbed.wireshark.fixtures import Gui, long
 from testbed.wireshark.window import Window

@@ -8,11 +8,12 @@ from contextlib import AbstractContextManager
 import pytest
 
 from testbed.demo import DemoCluster
+from testbed.wait import until
 from testbed.wireshark import product
 from testbed.wireshark.fixtures import Gui, long
 from testbed.wireshark.window import Window
 from tests.golden.errors import golden
-from tests.gui.shop import delete, until
+from tests.gui.shop import delete
 
 pytestmark = [pytest.mark.demo, pytest.mark.slow]
 EDGE = "k8s-pod-shop.edge"

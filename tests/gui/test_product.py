@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import ssl
-import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from testbed.demo import DemoCluster
+from testbed.wait import until
 from testbed.wireshark import product
 from testbed.wireshark.fixtures import Gui
 from testbed.wireshark.window import Window
+from tests.gui.shop import ask
 
 pytestmark = pytest.mark.demo
 
 
 def pods(demo: DemoCluster, namespace: str) -> set[str]:
-    """What runs there, asked of the API itself."""
-    request = urllib.request.Request(
-        f"{demo.url}/api/v1/namespaces/{namespace}/pods", headers={"Authorization": f"Bearer {demo.token('demo')}"}
-    )
-    trust = ssl.create_default_context(cadata=demo.authority())
-    with urllib.request.urlopen(request, context=trust, timeout=20) as answer:
-        return {pod["metadata"]["name"] for pod in json.load(answer)["items"]}
+    """All that there are, asked of the API itself."""
+    return {pod["metadata"]["name"] for pod in ask(demo, f"/api/v1/namespaces/{namespace}/pods")["items"]}
 
 
 @pytest.fixture
@@ -46,16 +39,6 @@ def shop(gui: Gui, demo: DemoCluster) -> Callable[..., Window]:
 def row_of(demo: DemoCluster, start: str) -> str:
     """The interface of one pod of the shop."""
     return "k8s-pod-shop." + min(name for name in pods(demo, "shop") if name.startswith(start))
-
-
-def until(true: Callable[[], object], seconds: float = 10) -> bool:
-    """Whether it became true in time."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if true():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def test_every_pod_of_the_namespace_is_a_row(shop: Callable[..., Window], demo: DemoCluster) -> None:
@@ -79,7 +62,7 @@ def test_a_double_click_shows_live_packets_and_stop_leaves_nothing(
     assert product.capturing(gui.desk)
     window.stop()
     assert window.error() is None
-    assert until(lambda: not product.capturing(gui.desk)), gui.desk.processes()
+    assert until(lambda: not product.capturing(gui.desk), 10), gui.desk.processes()
 
 
 def test_options_reach_the_pod_and_serve_the_next_start(shop: Callable[..., Window], demo: DemoCluster) -> None:
@@ -138,7 +121,7 @@ def test_several_pods_at_once(shop: Callable[..., Window], demo: DemoCluster, gu
     assert len(product.capturing(gui.desk)) == 3
     window.stop()
     assert window.error() is None
-    assert until(lambda: not product.capturing(gui.desk)), gui.desk.processes()
+    assert until(lambda: not product.capturing(gui.desk), 10), gui.desk.processes()
 
 
 def test_any_pod_by_name_from_the_command_line(shop: Callable[..., Window], demo: DemoCluster) -> None:
@@ -157,4 +140,4 @@ def test_when_wireshark_is_killed_nothing_of_ours_stays(
     window.wait_for_packets(10)
     assert product.capturing(gui.desk)
     os.kill(window.process.pid, signal.SIGKILL)
-    assert until(lambda: not product.capturing(gui.desk)), gui.desk.processes()
+    assert until(lambda: not product.capturing(gui.desk), 10), gui.desk.processes()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from testbed.cluster.handle import Cluster
-from testbed.far import until
+from testbed.wait import until
 from testbed.wireshark import product
 from testbed.wireshark.fixtures import Gui, long
 from testbed.wireshark.tshark import Tshark

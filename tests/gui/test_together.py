@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from testbed.demo import DemoCluster
+from testbed.wait import until
 from testbed.wireshark import product
 from testbed.wireshark.fixtures import Gui, long
-from tests.gui.shop import delete, pods, until
+from tests.gui.shop import delete, pods
 
 pytestmark = [pytest.mark.demo, pytest.mark.slow]
 

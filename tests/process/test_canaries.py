@@ -19,7 +19,7 @@ import pytest
 from testbed.demo import certs
 from testbed.demo.cluster import DemoCluster
 from testbed.demo.faults import Fault, Kind
-from testbed.far import until
+from testbed.wait import until
 from tests.golden.errors.stage import Lane
 from tests.process.listeners import PASSWORD, Echo, Proxy
 from tests.process.test_errors_secrets import DEBUG, Watch, holding

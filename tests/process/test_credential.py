@@ -22,7 +22,7 @@ import pytest
 from k8s_extcap.kube import credential
 from k8s_extcap.kube import plugin as process_of
 from k8s_extcap.model.errors import CredentialError
-from testbed.far import until
+from testbed.wait import until
 
 CLUSTER = {"server": "https://127.0.0.1:6443", "certificate-authority-data": "QQ=="}
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from testbed.demo.cluster import DemoCluster
-from testbed.far import until
+from testbed.wait import until
 from testbed.wireshark.tshark import Tshark
 from tests.golden.errors.golden import check
 from tests.golden.errors.stage import Lane, Stage

@@ -19,7 +19,7 @@ import pytest
 from testbed.demo.cluster import DemoCluster
 from testbed.demo.faults import Fault, Kind
 from testbed.demo.rawclient import Client
-from testbed.far import until
+from testbed.wait import until
 from tests.golden.errors.golden import Shown, check
 from tests.golden.errors.stage import Stage
 from tests.process import inpod

@@ -12,7 +12,7 @@ import pytest
 
 from testbed.demo.cluster import DemoCluster
 from testbed.demo.faults import Fault, Kind
-from testbed.far import until
+from testbed.wait import until
 from tests.golden.errors.stage import Lane
 
 pytestmark = pytest.mark.demo

@@ -13,7 +13,7 @@ import pytest
 from k8s_extcap.model import errors
 from testbed.demo.cluster import DemoCluster
 from testbed.demo.faults import Fault, Kind
-from testbed.far import until
+from testbed.wait import until
 from tests.golden.errors.golden import check, proper
 from tests.golden.errors.stage import Lane, Stage
 from tests.process.inpod import plant

@@ -15,7 +15,7 @@ import pytest
 
 from k8s_extcap.model import errors
 from testbed.demo.cluster import DemoCluster
-from testbed.far import until
+from testbed.wait import until
 from tests.process.inpod import SENDER, plant, put, shell
 from tests.process.watched import Watched, comments
 

@@ -16,7 +16,7 @@ from k8s_extcap.model import errors
 from testbed.demo.cluster import DemoCluster
 from testbed.demo.modes import Mode
 from testbed.demo.rawclient import Client
-from testbed.far import until
+from testbed.wait import until
 from tests.process import inpod
 from tests.process.inpod import Place, put, shell
 from tests.process.watched import Watched, comments

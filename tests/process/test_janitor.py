@@ -15,7 +15,8 @@ from k8s_extcap.model.request import Connection
 from k8s_extcap.run import janitor, owner
 from k8s_extcap.run.session import open_session
 from testbed.cluster.handle import Cluster
-from tests.process.test_reaper import journals, objects, start, until
+from testbed.wait import until
+from tests.process.test_reaper import journals, objects, start
 
 pytestmark = pytest.mark.cluster
 
@@ -60,7 +61,7 @@ def test_after_a_kill_by_the_host_the_work_is_done_beside_it(cluster: Cluster, n
         timeout=20,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert until(lambda: journals(home) == [])
+    assert until(lambda: journals(home) == [], 40)
     assert objects(cluster, namespace, capture) == ""
 
 

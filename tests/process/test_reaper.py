@@ -7,8 +7,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +18,7 @@ from k8s_extcap.run import journal
 from k8s_extcap.run import reaper as reaping
 from k8s_extcap.run.session import open_session
 from testbed.cluster.handle import Cluster
+from testbed.wait import until
 from tests.process.deeds import POINTS
 
 ROOT = Path(__file__).parents[2]
@@ -39,15 +38,6 @@ def start(cluster: Cluster, namespace: str, capture: str, at: int, home: Path, *
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode, int(done.stdout.split()[0])
-
-
-def until(condition: Callable[[], bool], seconds: float = 40) -> bool:
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def journals(home: Path) -> list[Path]:
@@ -78,7 +68,7 @@ def test_without_a_kill_everything_is_undone_by_the_capture_itself(
 def test_killed_anywhere_nothing_stays(cluster: Cluster, namespace: str, capture: str, tmp_path: Path, at: int) -> None:
     code, reaper = start(cluster, namespace, capture, at, tmp_path)
     assert code == -signal.SIGKILL
-    assert until(lambda: journals(tmp_path) == [])
+    assert until(lambda: journals(tmp_path) == [], 40)
     assert objects(cluster, namespace, capture) == ""
     assert until(lambda: not Path(f"/proc/{reaper}").exists(), 5)
 
@@ -103,7 +93,7 @@ def test_signals_do_not_keep_the_reaper_from_its_work(
     program.kill()
     program.wait()
     program.stdout.close()
-    assert until(lambda: journals(tmp_path) == [])
+    assert until(lambda: journals(tmp_path) == [], 40)
     assert objects(cluster, namespace, capture) == ""
 
 
@@ -122,7 +112,7 @@ def test_an_object_whose_creation_was_under_way_at_the_stop_is_found(
     handle.release(finished=not left)
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": helper.labels(capture)}}
     session.api.create(path, body)
-    assert until(lambda: journals(tmp_path) == [])
+    assert until(lambda: journals(tmp_path) == [], 40)
     assert objects(cluster, namespace, capture) == ""
 
 
@@ -138,7 +128,7 @@ def test_files_in_a_pod_are_removed_when_the_guard_was_killed_too(
     handle = reaping.arm(book)
     book.intend(journal.remove(ExecSpec("team", "client-n1", "app", (), (Upload("tcpdump-amd64", file, 1, ""),))))
     handle.release(finished=False)
-    assert until(lambda: journals(tmp_path) == [])
+    assert until(lambda: journals(tmp_path) == [], 40)
     assert file not in cluster.kubectl(*inside, "ls", "/tmp")
 
 

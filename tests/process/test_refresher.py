@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from testbed.demo.cluster import DemoCluster
-from testbed.far import until
+from testbed.wait import until
 
 pytestmark = pytest.mark.demo
 

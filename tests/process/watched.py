@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from testbed.far import until
+from testbed.wait import until
 from tests.golden.errors.golden import proper
 from tests.golden.errors.stage import Lane
 

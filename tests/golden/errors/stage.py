@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from k8s_extcap.setup import launcher
-from testbed.far import until
+from testbed.wait import until
 from testbed.wireshark.tshark import Tshark, end
 from tests.golden.errors.golden import Shown
 

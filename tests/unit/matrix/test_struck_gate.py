@@ -14,6 +14,7 @@ import pytest
 
 from testbed.cluster import pki
 from testbed.matrix.gate import Call, Gate
+from testbed.wait import until
 
 POST = Call("POST", r"/things$")
 
@@ -102,15 +103,6 @@ Connect = Callable[[], http.client.HTTPSConnection]
 def ask(one: http.client.HTTPSConnection, verb: str, path: str) -> bytes:
     one.request(verb, path, body=b"x" if verb == "POST" else None)
     return one.getresponse().read()
-
-
-def until(condition: Callable[[], object]) -> bool:
-    over = time.monotonic() + 20
-    while not condition():
-        if time.monotonic() > over:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def test_requests_and_answers_of_both_kinds_pass_on_one_connection(server: Server, connect: Connect) -> None:

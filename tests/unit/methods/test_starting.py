@@ -34,7 +34,17 @@ def waiting(reason: str, message: str = "") -> State:
     return State(waiting=StateDetail(reason=reason, message=message))
 
 
-NOT_YET = (None, waiting(""), waiting("ContainerCreating"), waiting("PodInitializing"), State())
+NO_FOLDER = (
+    "open /var/lib/kubelet/pods/454f35c9-43e1-40e1-86ee-2d0186de2947/etc-hosts: no such file or directory"  # recorded
+)
+NOT_YET = (
+    None,
+    waiting(""),
+    waiting("ContainerCreating"),
+    waiting("PodInitializing"),
+    waiting("CreateContainerConfigError", NO_FOLDER),
+    State(),
+)
 
 # Messages as containerd 1.6 and 2.1 gave them.
 NO_SH = (
