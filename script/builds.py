@@ -26,6 +26,7 @@ from testbed.wireshark import room
 
 # Below everything a person does on this machine, yet not starved as with 19.
 NICENESS = 15
+PAYLOAD = "payload"
 
 
 class Build(NamedTuple):
@@ -42,8 +43,8 @@ class Built(NamedTuple):
 
 
 def wanted() -> list[Build]:
-    """What this machine can build; nothing where it may not. The payload first: most tests wait for it."""
-    builds = [Build("payload", ("payload.build",))] if shutil.which("bison") and shutil.which("flex") else []
+    """What this machine can build; nothing where it may not. The payload first: the fast suite waits for it."""
+    builds = [Build(PAYLOAD, ("payload.build",))] if shutil.which("bison") and shutil.which("flex") else []
     if os.geteuid() == 0 and not room.missing():
         builds.append(Build("other Wiresharks", ("testbed.wireshark", "make")))
     if not os.environ.get("K8S_EXTCAP_TEST_KUBECONFIG") and not why_not():
@@ -78,7 +79,7 @@ class Builders:
         self.logs = logs
         self.results: list[Built] = []
         self.process: subprocess.Popen[bytes] | None = None
-        self.current = ""
+        self.current = builds[0].name if builds else ""
         self.cancelled = False
         self.thread = threading.Thread(target=self.run, name="builds", daemon=True)
         self.thread.start()
@@ -102,6 +103,14 @@ class Builders:
             code = self.process.wait()
         problem = f"exit code {code}; {last_words(log)} (log: {log})" if code else ""
         return Built(build.name, time.monotonic() - started, problem)
+
+    def wait_for(self, name: str) -> None:
+        """Until that one has ended, however; at once where it is none of them."""
+        began = time.monotonic()
+        while self.current == name:
+            self.thread.join(0.1)
+        if (waited := time.monotonic() - began) > 1:
+            print(f"waited {waited:.0f} s for the build of the {name}", flush=True)
 
     def finish(self) -> list[Built]:
         """Waits for all of them, a sign of life each minute, and returns how each ended."""

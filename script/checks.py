@@ -132,11 +132,13 @@ def run_tests(phase: str, book: Path, arguments: list[str], *, building: bool = 
 
 
 def whole(book: Path, arguments: list[str], logs: Path) -> list[str]:
-    """The fast suite with the builds beside it, then the rest. Returns what broke."""
+    """The static checks and the fast suite with the builds beside them, then the rest. Returns what broke."""
     with builds.cluster_as_before():
         builders = builds.Builders(builds.wanted(), logs)
         try:
-            broken = [run_tests("fast", book, arguments)]
+            broken = static()
+            builders.wait_for(builds.PAYLOAD)
+            broken.append(run_tests("fast", book, arguments))
             for built in builders.finish():
                 print(f"built {built.name} in {built.seconds:.0f} s{': FAILED' if built.problem else ''}", flush=True)
                 broken.append(f"build {built.name}: {built.problem}" if built.problem else "")
@@ -195,12 +197,12 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     fast = "--fast" in arguments
     passed_on = [argument for argument in arguments if argument != "--fast"]
-    broken = static()
     builds.payload_at_hand()
     logs = Path(tempfile.mkdtemp(prefix="k8s-extcap-test-"))
     book = logs / "outcomes.jsonl"
+    broken: list[str] = []
     try:
-        broken += [run_tests("fast", book, passed_on)] if fast else whole(book, passed_on, logs)
+        broken += [*static(), run_tests("fast", book, passed_on)] if fast else whole(book, passed_on, logs)
         broken.append(second_try(book, passed_on, building=not fast))
     except KeyboardInterrupt:
         broken.append("interrupted")

@@ -98,6 +98,7 @@ def elsewhere(folder: Path, secrets: list[bytes]) -> list[str]:
 NAMES = ("token", "key", "basic", "plugin")
 
 
+@pytest.mark.usefixtures("payload")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_capture_and_its_errors_keep_every_secret(
     demo: DemoCluster, tmp_path: Path, outside: Path, name: str
@@ -180,6 +181,7 @@ def journals(lane: Lane) -> Iterator[Path]:
     return (lane.home / "state/journal").glob("*.jsonl")
 
 
+@pytest.mark.usefixtures("payload")
 def test_a_killed_captures_deeds_are_undone_through_the_proxy_whose_password_nobody_wrote_down(
     demo: DemoCluster, tmp_path: Path, outside: Path
 ) -> None:

@@ -140,6 +140,7 @@ def test_a_name_of_another_context_carries_it(shell: Shell) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.usefixtures("payload")
 @pytest.mark.demo
 def test_a_capture_into_a_file_and_a_pipe(shell: Shell) -> None:
     done = shell.run("capture", "shop/db-0", "-w", "x.pcapng", "--limit-time", "2s")
@@ -164,6 +165,7 @@ def test_a_capture_that_cannot_be_ends_with_its_code(shell: Shell, argv: list[st
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.usefixtures("payload")
 @pytest.mark.demo
 def test_a_plan_is_printed_and_nothing_done(shell: Shell) -> None:
     done = shell.run("capture", "shop/db-0", "--dry-run", "--method", "ephemeral")

@@ -79,6 +79,7 @@ def holding(folder: Path, secrets: list[bytes]) -> list[str]:
     return bad
 
 
+@pytest.mark.usefixtures("payload")
 @pytest.mark.parametrize(("method", "interface"), METHODS)
 def test_a_capture_keeps_its_token_to_itself(demo: DemoCluster, tmp_path: Path, method: str, interface: str) -> None:
     lane = Lane(tmp_path / "own", demo.kubeconfig)

@@ -28,6 +28,7 @@ def capture(demo: DemoCluster, folder: Path) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("payload")
 @pytest.mark.demo
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("kind", [Kind.NO_FIRST_BYTE, Kind.REFUSE, Kind.UNAUTHORIZED])

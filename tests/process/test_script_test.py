@@ -173,6 +173,15 @@ def test_a_failed_build_is_a_sentence_with_its_log(tmp_path: Path) -> None:
     assert str(tmp_path / "no-such-module.log") in bad.problem
 
 
+def test_one_build_is_waited_for_and_the_others_go_on(tmp_path: Path) -> None:
+    first, second = builds.Build("first", ("this",)), builds.Build("second", ("timeit", "-n1", "-r1", "input()"))
+    builders = builds.Builders([first, second], tmp_path)
+    builders.wait_for("first")
+    assert [built.name for built in builders.results][:1] == ["first"]
+    builders.wait_for("none of them")
+    assert [built.name for built in builders.finish()] == ["first", "second"]
+
+
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
