@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,58 +11,15 @@ from testbed.cluster.handle import Cluster, PodInfo
 from testbed.far import FarSide
 from testbed.truth.whole import ends_whole
 from testbed.wait import until
+from tests.cluster.lasting import Capture, talking
 
 pytestmark = [pytest.mark.cluster, pytest.mark.tshark]
-
-FLOWING = 2000  # bytes: more than the headers of a file, some packets
 
 
 @pytest.fixture
 def pod(cluster: Cluster, namespace: str, request: pytest.FixtureRequest) -> PodInfo:
-    """One that talks to itself and ends when it is asked to. A pod of its own: the kubelet waits longer each time."""
-    body = f"""
-apiVersion: v1
-kind: Pod
-metadata: {{name: again, namespace: {namespace}}}
-spec:
-  nodeSelector: {{kubernetes.io/hostname: {request.param}}}
-  terminationGracePeriodSeconds: 1
-  containers:
-  - name: app
-    image: {cluster.image("tcpdump")}
-    command: [/bin/traffic, "10.96.0.81", "80", "20"]
-"""
-    cluster.kubectl("apply", "-f", "-", stdin=body)
-    return cluster.wait_ready("again", namespace)
-
-
-class Capture:
-    def __init__(self, cluster: Cluster, home: Path, pod: PodInfo, *options: str) -> None:
-        self.file = home / "out.pcapng"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "k8s_extcap", "capture", f"{pod.namespace}/{pod.name}", *options, "-w", self.file],
-            env={**os.environ, "K8S_EXTCAP_HOME": str(home), "KUBECONFIG": str(cluster.kubeconfig)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def grows(self, more: int = FLOWING) -> bool:
-        before = self.size
-        return until(lambda: self.size > before + more or self.process.poll() is not None, 60) and self.running
-
-    @property
-    def size(self) -> int:
-        return self.file.stat().st_size if self.file.exists() else 0
-
-    @property
-    def running(self) -> bool:
-        return self.process.poll() is None
-
-    def end(self) -> str:
-        self.process.send_signal(signal.SIGINT)
-        _, said = self.process.communicate(timeout=30)
-        assert self.process.returncode == 0, said
-        return said
+    """A pod of its own: the kubelet waits longer each time."""
+    return talking(cluster, namespace, request.param)
 
 
 def restarts(cluster: Cluster, pod: PodInfo) -> int:
@@ -83,7 +37,7 @@ def test_a_container_that_restarts_is_picked_up_again(
     cluster: Cluster, tmp_path: Path, pod: PodInfo, method: str, gaps: int
 ) -> None:
     """An ephemeral container lives on beside one that restarts, and so does the pod's network: nothing is missed."""
-    capture = Capture(cluster, tmp_path, pod, "--method", method)
+    capture = Capture(cluster.kubeconfig, tmp_path, pod, "--method", method)
     try:
         assert capture.grows()
         cluster.kubectl("exec", "-n", pod.namespace, pod.name, "-c", "app", "--", "kill", "1", check=False)
@@ -104,7 +58,7 @@ def test_a_container_that_restarts_is_picked_up_again(
 
 @pytest.mark.parametrize("pod", ["n1"], indirect=True)
 def test_a_pod_that_is_deleted_ends_it_with_a_sentence(cluster: Cluster, tmp_path: Path, pod: PodInfo) -> None:
-    capture = Capture(cluster, tmp_path, pod, "--method", "resident")
+    capture = Capture(cluster.kubeconfig, tmp_path, pod, "--method", "resident")
     try:
         assert capture.grows()
         cluster.kubectl("delete", "pod", pod.name, "-n", pod.namespace, "--wait=false")
