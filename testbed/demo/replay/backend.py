@@ -36,8 +36,10 @@ def reachable(path: Path) -> bool:
 def interpreter() -> str:
     """A Python that the unprivileged commands can start, for the stand-in of tcpdump."""
     for candidate in (sys.executable, "/usr/bin/python3"):
-        if Path(candidate).exists() and (os.getuid() != 0 or reachable(Path(candidate).resolve())):
-            return candidate
+        # Not the link of a virtual environment, which may lie in the home of root: the stand-in needs no package.
+        python = Path(candidate).resolve()
+        if python.exists() and (os.getuid() != 0 or reachable(python)):
+            return str(python)
     raise SystemExit("Replay pods need a Python that ordinary users may run; install python3 or do not run as root.")
 
 

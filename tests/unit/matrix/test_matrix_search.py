@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from testbed.matrix.search import Left, here
+from testbed.wait import until
 
 
 def test_processes_are_found_by_their_home_until_they_end(tmp_path: Path) -> None:
@@ -15,6 +16,7 @@ def test_processes_are_found_by_their_home_until_they_end(tmp_path: Path) -> Non
     env = {**os.environ, "K8S_EXTCAP_HOME": str(home)}
     with subprocess.Popen(["sleep", "60"], env=env, start_new_session=True) as process:
         try:
+            until(lambda: here(home))  # a program's environment is there a moment after it was started
             found = here(home)
             assert [line.split()[:2] for line in found] == [[str(process.pid), "sleep"]]
             assert here(other) == ()
