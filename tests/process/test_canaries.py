@@ -24,7 +24,7 @@ from tests.golden.errors.stage import Lane
 from tests.process.listeners import PASSWORD, Echo, Proxy
 from tests.process.test_errors_secrets import DEBUG, Watch, holding
 
-pytestmark = pytest.mark.demo
+pytestmark = [pytest.mark.demo, pytest.mark.slow]
 
 VERSION = "client.authentication.k8s.io/v1"
 CLI = "import sys; from k8s_extcap.cli.main import main; sys.exit(main())"

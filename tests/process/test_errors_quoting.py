@@ -12,7 +12,7 @@ from testbed.demo.cluster import DemoCluster
 from testbed.demo.rawclient import Client, exec_path
 from tests.golden.errors.stage import Lane
 
-pytestmark = pytest.mark.demo
+pytestmark = [pytest.mark.demo, pytest.mark.slow]
 
 CANARY = f"/tmp/canary-{secrets.token_hex(6)}"
 PODS = (("lab", "sender", "main"), ("shop", "db-0", "db"))  # dash, busybox

@@ -15,6 +15,8 @@ from k8s_extcap.model.plan import Plan, Step, Target
 from testbed.demo.cluster import DemoCluster
 from testbed.demo.faults import Fault, Kind
 
+pytestmark = pytest.mark.slow
+
 CLI = "import sys; from k8s_extcap.cli.main import main; sys.exit(main())"
 
 

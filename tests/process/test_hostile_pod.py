@@ -19,7 +19,7 @@ from testbed.wait import until
 from tests.process.inpod import SENDER, plant, put, shell
 from tests.process.watched import Watched, comments
 
-pytestmark = pytest.mark.demo
+pytestmark = [pytest.mark.demo, pytest.mark.slow]
 
 HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
 RATE = 20_000_000  # bytes a second, the ceiling as it is set

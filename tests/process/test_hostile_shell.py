@@ -21,7 +21,7 @@ from tests.process import inpod
 from tests.process.inpod import Place, put, shell
 from tests.process.watched import Watched, comments
 
-pytestmark = [pytest.mark.demo, pytest.mark.usefixtures("payload")]
+pytestmark = [pytest.mark.demo, pytest.mark.slow, pytest.mark.usefixtures("payload")]
 
 TRAPS = "/tmp/traps"
 TOOLS = ("dd", "sha256sum", "chmod", "rm", "sleep", "mv", "uname", "df", "ls", "tcpdump", "cat", "grep", "kill")

@@ -22,6 +22,8 @@ from k8s_extcap.model.plan import Upload
 from k8s_extcap.model.request import CaptureRequest
 from tests.fuzz import nasty
 
+pytestmark = pytest.mark.slow
+
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "bash as sh": ["bash", "--posix"], "ash": ["busybox", "ash"]}
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 # A program that gives its arguments as the kernel has them: no shell has looked at them.

@@ -17,6 +17,8 @@ from testbed.truth.ledger import Expected
 from testbed.truth.link import Link
 from testbed.truth.oracle import Report, judge
 
+pytestmark = pytest.mark.slow
+
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 SNAP_IS_ALL = 65535
 

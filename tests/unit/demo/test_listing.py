@@ -12,7 +12,7 @@ import pytest
 from testbed.demo import DemoCluster
 from testbed.demo.rawclient import Client
 
-pytestmark = pytest.mark.demo
+pytestmark = [pytest.mark.demo, pytest.mark.slow]
 
 PODS, NAMESPACES = "/api/v1/pods", "/api/v1/namespaces"
 

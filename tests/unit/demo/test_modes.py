@@ -16,7 +16,7 @@ from testbed import ordinary
 from testbed.demo import DemoCluster, Mode, modes
 from testbed.demo.rawclient import STDERR, Client, exec_path
 
-pytestmark = pytest.mark.demo
+pytestmark = [pytest.mark.demo, pytest.mark.slow]
 
 # An ordinary user, whoever runs the tests.
 USER = 1000
