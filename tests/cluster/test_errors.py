@@ -93,11 +93,13 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.key)
-def test_what_cannot_be_captured(case: Case, stage: Stage, place: str) -> None:
+def test_what_cannot_be_captured(case: Case, stage: Stage, place: str, cluster: Cluster) -> None:
     shown = stage.show(case.interface.replace("NS", place), *case.options)
     # The kubelet says "pull failed" and "backing off" in turn, in the runtime's words.
     said = shown.sentence.partition("runs (")[2].partition("). '")[0] if "image" in case.key else ""
-    check(case.key, shown, case.when, case.do, {place: "NAMESPACE", **({said: "WHY"} if said else {})})
+    context = cluster.kubectl("config", "current-context").strip()  # it has the number of the bed
+    names = {place: "NAMESPACE", context: "testbed", **({said: "WHY"} if said else {})}
+    check(case.key, shown, case.when, case.do, names)
     assert "step patch" not in stage.log()
 
 
