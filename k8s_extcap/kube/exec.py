@@ -29,18 +29,15 @@ from k8s_extcap.model.errors import ConnectError, ExtcapError, RemoteError
 from k8s_extcap.wire import channels
 from k8s_extcap.wire.channels import Channels, Exit
 from k8s_extcap.wire.joined import Joined
+from k8s_extcap.wire.pace import Pace
 
 _log = logging.getLogger(__name__)
 
 FROZEN = 15.0  # seconds without any frame although pings were sent: three of them unanswered
 URL_LIMIT = 4096  # bytes of the request line: it passes proxies and stands in audit logs
-READ = 131072  # bytes of one read: what a TLS connection brings at 30 MB/s; the default of 16 KiB costs a third more
+READ = 262144  # bytes that one read brings at most; the library's default of 16 KiB costs a third more
+FULL = READ * 7 // 8  # bytes of a read behind which more may wait
 CHUNK = 65536  # bytes of one stdin message while uploading; 32-128 KiB cost the same
-
-
-# Seconds. Two reads within this time: the stream is busy, and more may gather for the next one. A runtime that hands on
-# 4 KiB at a time wakes us 7,000 times a second otherwise, and waking costs ten times what the bytes cost.
-REST = 0.001
 
 BINARY, CONTINUATION = picows.WSMsgType.BINARY, picows.WSMsgType.CONTINUATION
 CLOSE, PING, PONG = picows.WSMsgType.CLOSE, picows.WSMsgType.PING, picows.WSMsgType.PONG
@@ -88,9 +85,10 @@ class ExecStream(picows.WSListener):
         self._transport: picows.WSTransport | None = None
         self._paused = False
         self._stdout = Joined(self._hand_on)
+        self._pace = Pace(READ, self._room)
         self._heard = time.monotonic()
         self._pinger: asyncio.Task[None] | None = None
-        self._socket: socket.socket | None = None  # where its patience can be set
+        self._socket: socket.socket | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.protocol = ""
         self.frozen = False
@@ -117,7 +115,7 @@ class ExecStream(picows.WSListener):
         self.protocol = transport.response.headers.get("Sec-WebSocket-Protocol", "") or channels.V4
         self._channels = Channels(self.protocol)
         sock = transport.underlying_transport.get_extra_info("socket")
-        if sock is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        if sock is not None:
             self._socket = sock
             self._patience(self._life.unacknowledged)
         self._pinger = asyncio.get_running_loop().create_task(self._keep_alive())
@@ -132,11 +130,14 @@ class ExecStream(picows.WSListener):
         if not frame.last_in_buffer:
             self._stdout.add(piece)
             return
-        self._stdout.flush(piece)
+        brought = self._stdout.flush(piece)
         now = time.monotonic()
-        if now - self._heard < REST and not self._paused:
-            # Asleep, not with a paused reader: nothing here is more urgent, and pausing costs as much as it saves.
-            time.sleep(REST)
+        self._pace.brought(brought, now)
+        rest = self._pace.rest
+        if now - self._heard < rest and brought < FULL and not self._paused:
+            # Busy: the read before this was no longer ago. Asleep, not with a paused reader, as nothing here is more
+            # urgent, and pausing costs as much as it saves.
+            time.sleep(rest)
             now = time.monotonic()
         self._heard = now
 
@@ -175,6 +176,13 @@ class ExecStream(picows.WSListener):
                 self._handler.stdout(data, True)
             except Exception as error:
                 self._failed(error)
+
+    def _room(self) -> int:
+        """Bytes of the socket's buffer; 0 where it cannot be asked."""
+        try:
+            return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) if self._socket else 0
+        except OSError:  # a proxy's socket may be of another kind
+            return 0
 
     def _failed(self, error: Exception) -> None:
         """Else the library would log it and cut the stream without a word to the user."""

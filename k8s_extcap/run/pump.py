@@ -20,7 +20,7 @@ LEFT = 48 << 20  # bytes that a capture's end reads without a ceiling: a ring of
 BURST = 1.0  # seconds of the rate ceiling that may come at once
 HEAP = 8 << 20  # bytes; our largest pieces are a tenth. Untouched, so it costs no memory
 # A connection of which nothing is read carries no signs of life either: the kubelet's side answers pings in the order
-# of its packets, and reads nothing while it cannot. So a little is read, 128 KiB a second; every four were too few.
+# of its packets, and reads nothing while it cannot. So a little is read, 256 KiB a second; every four were too few.
 SIP = 1.0
 KEPT = 4 << 20  # bytes that wait for a reader that stands still; what is read beyond them is counted and left out
 TOLD = 1.0  # seconds of a reader's standing still that the log speaks of

@@ -26,13 +26,14 @@ class Joined:
         self._room[self._size : end] = piece
         self._size = end
 
-    def flush(self, piece: memoryview | None = None) -> None:
-        """`piece` is the last one, which need not be copied if it is the only one."""
+    def flush(self, piece: memoryview | None = None) -> int:
+        """`piece` is the last one, which need not be copied if it is the only one. How many bytes were handed on."""
         if piece:
             if not self._size:
                 self._use(piece)
-                return
+                return len(piece)
             self.add(piece)
-        if self._size:
-            size, self._size = self._size, 0
+        size, self._size = self._size, 0
+        if size:
             self._use(self._room[:size])
+        return size

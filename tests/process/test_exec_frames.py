@@ -8,6 +8,7 @@ import hashlib
 import os
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from k8s_extcap.kube.connect import Session
 from k8s_extcap.kube.exec import Command, ExecStream, Liveness, open_exec
 from k8s_extcap.model.request import Connection
 from k8s_extcap.run.session import open_session
+from k8s_extcap.wire import pace
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 SUCCESS = b'\x03{"metadata":{},"status":"Success"}'
@@ -145,6 +147,28 @@ def test_the_frames_of_one_read_come_as_one_piece() -> None:
 
     _, collect = play(script)
     assert collect.output == b"".join(bytes((n,)) * 100 for n in range(50)) + b"alone"
+
+
+def test_while_many_come_they_gather(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred messages in 0.2 s at least: waking for each costs more than what it brings."""
+    monkeypatch.setattr(pace, "SHORT", 0.05)
+
+    async def script(peer: Peer, collect: Collect) -> None:
+        fd = os.dup(peer.writer.get_extra_info("socket").fileno())
+
+        def talk() -> None:  # beside the loop, which both ends share
+            for n in range(100):
+                os.write(fd, out(b"%04d" % n))
+                time.sleep(0.002)
+            os.close(fd)
+
+        await asyncio.to_thread(talk)
+        while len(collect.output) < 400:
+            await asyncio.sleep(0.01)
+
+    _, collect = play(script)
+    assert collect.output == b"".join(b"%04d" % n for n in range(100))
+    assert len(collect.pieces) <= 30
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 99, 104, 105, 106, 250])
