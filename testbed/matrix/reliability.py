@@ -161,7 +161,7 @@ def _stops(part: Sequence[Result]) -> list[str]:
         *table(head, rows),
         "Ctrl+C of tshark is another thing: tshark and dumpcap close their side before anybody else can act. The",
         "sender goes on, and the loss is what was sent between the last packet in the file and the signal: what",
-        "tcpdump holds back, one block (100 ms for a resident one, 10 ms for ours), and what is on its way. 10 ms are",
+        "tcpdump holds back, one block (100 ms for a resident one, 8 ms for ours), and what is on its way. 10 ms are",
         "allowed for that; more is a failure. Beside it the machine's load, its average of one minute.",
         "",
     ]

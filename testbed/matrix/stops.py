@@ -33,7 +33,7 @@ SETTLE = 0.5  # seconds from tcpdump's start to its packet socket and filter
 START = 30  # seconds for a capture to run, on a busy machine
 END = 10  # seconds for a capture to end: a time-out, not a promise
 FILTER = "udp port 9"
-BLOCK = {"resident": 0.1, "upload": 0.01}  # seconds that tcpdump may hold packets back
+BLOCK = {"resident": 0.1, "upload": 0.008}  # seconds that tcpdump may hold packets back
 WAY = 0.01  # seconds from the pod to dumpcap through kubelet, API server and us, on a busy machine
 
 # how: (runs in each of resident/upload x n1/n2, packets sent)
