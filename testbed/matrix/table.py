@@ -9,6 +9,8 @@ from testbed.matrix.results import Result, latest
 
 MADE = "<!-- Made by `python -m testbed.matrix report` from results; changes by hand are lost. -->"
 
+TOLD = 200  # characters of a failure's words
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     lines = [_row(head), _row(["---"] * len(head))]
@@ -49,6 +51,12 @@ def plain(sentence: str) -> str:
     return re.sub(r"\bnode n[12]\b", "node NODE", sentence)
 
 
+def told(sentence: str) -> str:
+    """What a failed cell says, on one line, without the end of the product's log: that stands behind it in brackets."""
+    text = " ".join(plain(sentence).partition(" [")[0].split())
+    return text if len(text) <= TOLD else text[:TOLD] + "…"
+
+
 def number(result: Result, figure: str) -> float:
     found = result.figures.get(figure, 0)
     return float(found) if isinstance(found, int | float) else 0.0
@@ -56,7 +64,7 @@ def number(result: Result, figure: str) -> float:
 
 def failures(results: Iterable[Result]) -> list[str]:
     """Every failed cell with its words: a page that hides one is worth nothing."""
-    failed = [f"- **{r.key.partition('/')[2]}**: {plain(r.sentence)}" for r in results if r.verdict == "failed"]
+    failed = [f"- **{r.key.partition('/')[2]}**: {told(r.sentence)}" for r in results if r.verdict == "failed"]
     return [*failed, ""] if failed else ["None.", ""]
 
 
@@ -65,6 +73,6 @@ def superseded(every: Sequence[Result], part: str) -> list[str]:
     last = {r.key: r for r in latest(every)}
     old = [r for r in every if r.part == part and r.verdict == "failed" and last[r.key] is not r]
     lines = [
-        f"- {r.key.partition('/')[2]}, at `{r.commit}`: {plain(r.sentence)}; then {last[r.key].verdict}" for r in old
+        f"- {r.key.partition('/')[2]}, at `{r.commit}`: {told(r.sentence)}; then {last[r.key].verdict}" for r in old
     ]
     return ["Failed before, and measured again:", "", *dict.fromkeys(lines), ""] if lines else []
