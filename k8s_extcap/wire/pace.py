@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 SHORT = 0.001  # seconds. A small packet of many is late by no more
-LONG = 0.008  # the same where so much comes that it saves a third of our CPU; far below what an eye sees
+LONG = 0.008  # the same where so much comes that it saves a sixth of our CPU; far below what an eye sees
 MUCH = 10e6  # bytes per second
 SPAN = 0.1  # seconds between two looks at the rate
 

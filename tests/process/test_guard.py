@@ -19,6 +19,8 @@ import pytest
 from k8s_extcap.methods import guard
 from k8s_extcap.model.plan import Upload
 
+pytestmark = pytest.mark.slow
+
 SHELLS = [["dash"], ["bash"], ["busybox", "sh"]]
 # Like tcpdump it installs its INT handler although the shell starts background jobs with INT ignored; sh could not.
 PROGRAM = f"""#!{sys.executable} -ISE

@@ -112,7 +112,7 @@ PLUGINS = {
 }
 
 
-@pytest.mark.parametrize("how", PLUGINS)
+@pytest.mark.parametrize("how", [pytest.param(h, marks=pytest.mark.slow) if h == "hangs" else h for h in PLUGINS])
 def test_a_plugin_that_misbehaves_costs_the_list_nothing(home: Home, how: str) -> None:
     script, reason = PLUGINS[how]
     home.variables.update(DISPLAY=":99", BROWSER="/bin/false")
@@ -127,6 +127,7 @@ def test_a_plugin_that_misbehaves_costs_the_list_nothing(home: Home, how: str) -
     assert home.due() > time.time() + 200  # not again soon
 
 
+@pytest.mark.slow
 def test_a_list_does_not_wait_for_a_plugin_that_hangs(home: Home) -> None:
     home.plugin('echo $$ > "$HOME/pid"; exec sleep 1000')
     assert home.list() == ["k8s-browse"]

@@ -18,7 +18,7 @@ import pytest
 from testbed import ordinary
 from testbed.demo import DemoCluster, Mode
 
-pytestmark = pytest.mark.demo
+pytestmark = [pytest.mark.demo, pytest.mark.slow]
 
 NAMESPACES = ("net", "pid", "mnt", "uts", "user")
 
