@@ -26,12 +26,20 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def berth(cluster: Cluster) -> Iterator[Berth]:
+def place(cluster: Cluster) -> Iterator[Berth]:
     cluster.need_bed("nodes to look at")
     with ground(default_bed(), cluster) as place, berths(place, 1) as made:
         # Objects count as old at once, by the server's clock: a minute of waiting is not what is tested here.
         tree.plant(place.work / "eager", {"run/janitor.py": (("FRESH = 60.0", "FRESH = -60.0"),)})
         yield made[0]
+
+
+@pytest.fixture
+def berth(place: Berth) -> Iterator[Berth]:
+    """With a fresh pod: whatever happens in one test, the next finds nothing of it."""
+    yield place
+    place.spoil()
+    place.scrub()
 
 
 def run(berth: Berth, home: Path, *words: str, user: str = "") -> tuple[int, str]:
@@ -121,7 +129,6 @@ def entries(berth: Berth) -> list[dict[str, Any]]:
 
 
 def test_a_pod_gets_three_entries_at_most_and_the_fourth_capture_is_told_why(berth: Berth, tmp_path: Path) -> None:
-    berth.spoil()
     target = f"{berth.namespace}/{berth.pod.name}"
     limits = ("--limit-packets", "2", "--limit-time", "60s")
     words = ("capture", target, "--method", "ephemeral", *limits, "-w", str(tmp_path / "c.pcapng"), "--quiet")
@@ -140,9 +147,9 @@ def test_a_pod_gets_three_entries_at_most_and_the_fourth_capture_is_told_why(ber
             assert len(entries(berth)) == cycle
         running = next(c["name"] for c in made if "running" in c["state"])
         assert running != CONTAINER
-        berth.ground.cluster.kubectl("exec", "-n", berth.namespace, POD, "-c", running, "--", "kill", "1")
+        # Killed with its container (137), if that is faster than the answer.
+        berth.ground.cluster.kubectl("exec", "-n", berth.namespace, POD, "-c", running, "--", "kill", "1", check=False)
         over = time.monotonic() + 60
         while any("running" in c["state"] for c in entries(berth)):
             assert time.monotonic() < over
             time.sleep(0.2)
-    berth.spoil()
