@@ -148,7 +148,7 @@ def test_one_that_always_asks_a_person_is_never_run(home: Home) -> None:
 # A file that is fine and names no context at all takes its rows away: they are of a cluster that nobody has any more.
 BROKEN = {
     "missing": (None, "There is no kubeconfig"),
-    "no yaml": ("{[", "not valid YAML"),
+    "no yaml": ("{[", "is not valid"),
     "empty": ("", "kubeconfig"),
     "no contexts": ('{"apiVersion":"v1","kind":"Config","contexts":[]}', "no context"),
 }

@@ -17,6 +17,8 @@ from payload.build import PROGRAMS, built, cache_root, install, package_bin
 from payload.compile import compile_into
 from payload.targets import SHIPPED, target
 
+pytestmark = pytest.mark.usefixtures("payload")
+
 ROOT = Path(__file__).parents[2]
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 

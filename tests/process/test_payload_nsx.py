@@ -17,8 +17,8 @@ ADDRESSES = (shutil.which("ip") or "/sbin/ip", "-o", "address")
 WRONG, CANNOT_ENTER, CANNOT_RUN, USAGE = 123, 125, 126, 2
 
 
-@pytest.fixture(scope="session")
-def nsx() -> str:
+@pytest.fixture
+def nsx(payload: None) -> str:
     return str(built(ARCH) / "nsx")
 
 

@@ -67,8 +67,9 @@ def test_a_cut_file_gives_the_whole_frames_and_then_an_error(
     except NotACaptureError as error:
         said = str(error)
     if said is None:
-        # the cut was between two records
-        assert written(writer, content[: len(whole)])[0] == file[:end]
+        # the cut was between two records, or behind a section's header that no interface follows yet
+        expected = written(writer, content[: len(whole)])[0]
+        assert expected == file[:end] or (not whole and expected.startswith(file[:end]))
     else:
         assert "ends inside a record" in said
     assert whole == [frame.data for frame in content[: len(whole)]]
