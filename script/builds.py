@@ -105,9 +105,9 @@ class Builders:
         return Built(build.name, time.monotonic() - started, problem)
 
     def wait_for(self, name: str) -> None:
-        """Until that one has ended, however; at once where it is none of them."""
+        """Until that one has ended, however; at once where it is not the one at work."""
         began = time.monotonic()
-        while self.current == name:
+        while self.current == name and self.thread.is_alive():
             self.thread.join(0.1)
         if (waited := time.monotonic() - began) > 1:
             print(f"waited {waited:.0f} s for the build of the {name}", flush=True)

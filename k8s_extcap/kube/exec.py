@@ -28,14 +28,14 @@ from k8s_extcap.model import paths
 from k8s_extcap.model.errors import ConnectError, ExtcapError, RemoteError
 from k8s_extcap.wire import channels
 from k8s_extcap.wire.channels import Channels, Exit
-from k8s_extcap.wire.joined import Joined
+from k8s_extcap.wire.joined import ROOM, Joined
 from k8s_extcap.wire.pace import Pace
 
 _log = logging.getLogger(__name__)
 
 FROZEN = 15.0  # seconds without any frame although pings were sent: three of them unanswered
 URL_LIMIT = 4096  # bytes of the request line: it passes proxies and stands in audit logs
-READ = 262144  # bytes that one read brings at most; the library's default of 16 KiB costs a third more
+READ = ROOM  # bytes that one read brings at most; the library's default of 16 KiB costs a third more
 FULL = READ * 7 // 8  # bytes of a read behind which more may wait
 CHUNK = 65536  # bytes of one stdin message while uploading; 32-128 KiB cost the same
 

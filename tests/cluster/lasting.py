@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
 from testbed.cluster.handle import Cluster, PodInfo
 from testbed.wait import until
@@ -43,6 +44,12 @@ class Capture:
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
 
     def grows(self, more: int = FLOWING) -> bool:
         before = self.size

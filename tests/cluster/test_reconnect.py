@@ -37,15 +37,12 @@ def test_a_container_that_restarts_is_picked_up_again(
     cluster: Cluster, tmp_path: Path, pod: PodInfo, method: str, gaps: int
 ) -> None:
     """An ephemeral container lives on beside one that restarts, and so does the pod's network: nothing is missed."""
-    capture = Capture(cluster.kubeconfig, tmp_path, pod, "--method", method)
-    try:
+    with Capture(cluster.kubeconfig, tmp_path, pod, "--method", method) as capture:
         assert capture.grows()
         cluster.kubectl("exec", "-n", pod.namespace, pod.name, "-c", "app", "--", "kill", "1", check=False)
         assert until(lambda: restarts(cluster, pod) == 1, 60)
         assert capture.grows()
         said = capture.end()
-    finally:
-        capture.process.kill()
     assert said.count("The capture has a gap from") == gaps, said
     assert ends_whole(capture.file)
     names = subprocess.run(
@@ -58,13 +55,10 @@ def test_a_container_that_restarts_is_picked_up_again(
 
 @pytest.mark.parametrize("pod", ["n1"], indirect=True)
 def test_a_pod_that_is_deleted_ends_it_with_a_sentence(cluster: Cluster, tmp_path: Path, pod: PodInfo) -> None:
-    capture = Capture(cluster.kubeconfig, tmp_path, pod, "--method", "resident")
-    try:
+    with Capture(cluster.kubeconfig, tmp_path, pod, "--method", "resident") as capture:
         assert capture.grows()
         cluster.kubectl("delete", "pod", pod.name, "-n", pod.namespace, "--wait=false")
         _, said = capture.process.communicate(timeout=60)
-    finally:
-        capture.process.kill()
     assert capture.process.returncode == 7, said
     last = said.splitlines()[-1]
     assert f"od {pod.namespace}/again" in last

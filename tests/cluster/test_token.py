@@ -67,8 +67,7 @@ def test_what_it_made_is_undone_and_it_goes_on_with_the_next_token(
     first, second = plugin.token("--bound-object-kind=Secret", f"--bound-object-name={BOUND}"), plugin.token()
     plugin.gives(first)
     helper = ("--helper-image", cluster.image("helper"), "--helper-namespace", namespace)
-    capture = Capture(plugin.config, tmp_path, pod, "--method", method, "--allow", "nsenter", *helper)
-    try:
+    with Capture(plugin.config, tmp_path, pod, "--method", method, "--allow", "nsenter", *helper) as capture:
         assert capture.grows()
         assert bool(_jobs(cluster, namespace)) is (method == "nsenter")
         assert plugin.taken(first)
@@ -79,8 +78,6 @@ def test_what_it_made_is_undone_and_it_goes_on_with_the_next_token(
             cluster.kubectl("exec", "-n", namespace, pod.name, "-c", "app", "--", "kill", "1", check=False)
         assert capture.grows()
         said = capture.end()
-    finally:
-        capture.process.kill()
     assert said.count("The capture has a gap from") == cut, said
     assert ends_whole(capture.file)
     assert _jobs(cluster, namespace) == ""

@@ -148,14 +148,16 @@ def test_one_that_always_asks_a_person_is_never_run(home: Home) -> None:
 # A file that is fine and names no context at all takes its rows away: they are of a cluster that nobody has any more.
 BROKEN = {
     "missing": (None, "There is no kubeconfig"),
-    "no yaml": ("{[", "is not valid"),
+    "no yaml": ("{[", "not valid YAML"),
     "empty": ("", "kubeconfig"),
     "no contexts": ('{"apiVersion":"v1","kind":"Config","contexts":[]}', "no context"),
 }
 
 
+# A short name: the row shows the sentence as far as there is room, and the folder's path has this test's name.
 @pytest.mark.parametrize("how", BROKEN)
-def test_a_broken_kubeconfig_leaves_the_list_and_tells_why(home: Home, how: str) -> None:
+def test_a_broken_file(home: Home, how: str) -> None:
+    """It leaves the list and tells why."""
     text, reason = BROKEN[how]
     home.refresh()
     before = home.list()

@@ -28,9 +28,8 @@ class Running(NamedTuple):
 
 
 def reachable(path: Path) -> bool:
-    """Whether every user may enter the folders above and read this."""
-    mode = 0o005 if path.is_dir() else 0o004
-    return bool(path.stat().st_mode & mode) and all(folder.stat().st_mode & 0o001 for folder in path.parents)
+    """Whether every user may enter the folders above and read this file."""
+    return bool(path.stat().st_mode & 0o004) and all(folder.stat().st_mode & 0o001 for folder in path.parents)
 
 
 def interpreter() -> str:

@@ -68,8 +68,8 @@ def test_a_cut_file_gives_the_whole_frames_and_then_an_error(
         said = str(error)
     if said is None:
         # the cut was between two records, or behind a section's header that no interface follows yet
-        expected = written(writer, content[: len(whole)])[0]
-        assert expected == file[:end] or (not whole and expected.startswith(file[:end]))
+        section = writer[0] == "pcapng" and end in {int.from_bytes(file[4:8], order) for order in ("little", "big")}
+        assert section or written(writer, content[: len(whole)])[0] == file[:end]
     else:
         assert "ends inside a record" in said
     assert whole == [frame.data for frame in content[: len(whole)]]
