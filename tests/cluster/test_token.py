@@ -12,30 +12,23 @@ from testbed.far import FarSide
 from testbed.truth.whole import ends_whole
 from testbed.wait import until
 from tests.cluster.lasting import Capture, talking
+from tests.plugin import Plugin
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(200)]
 
-VERSION = "client.authentication.k8s.io/v1"
 USER, BOUND = "somebody", "while-this-is-there"
 REMEMBERED = 60.0  # seconds; the API server takes a token that was good for ten more
 
 
-class Plugin:
-    """Gives the token that stands in a file, and counts."""
+class Account:
+    """A service account that may do anything, and its tokens."""
 
     def __init__(self, cluster: Cluster, namespace: str, folder: Path) -> None:
         self.cluster, self.namespace = cluster, namespace
-        self.runs, self.answer, self.config = folder / "runs", folder / "answer", folder / "kubeconfig"
-        program = folder / "plugin"
-        program.write_text(f"#!/bin/sh\necho run >>{self.runs}\ncat {self.answer}\n")
-        program.chmod(0o700)
-        tree = json.loads(cluster.kubectl("config", "view", "--raw", "--minify", "-o", "json"))
+        self.kubeconfig = json.loads(cluster.kubectl("config", "view", "--raw", "--minify", "-o", "json"))
         self.bare = folder / "bare"
-        tree["users"][0]["user"] = {}
-        self.bare.write_text(json.dumps(tree))
-        run = {"apiVersion": VERSION, "command": str(program), "interactiveMode": "Never"}
-        tree["users"][0]["user"] = {"exec": run}
-        self.config.write_text(json.dumps(tree))
+        nobody = [{"name": self.kubeconfig["users"][0]["name"], "user": {}}]
+        self.bare.write_text(json.dumps({**self.kubeconfig, "users": nobody}))
         cluster.kubectl("create", "serviceaccount", USER, "-n", namespace)
         cluster.kubectl("create", "secret", "generic", BOUND, "-n", namespace)
         who = f"--serviceaccount={namespace}:{USER}"
@@ -44,18 +37,9 @@ class Plugin:
     def token(self, *bound: str) -> str:
         return self.cluster.kubectl("create", "token", USER, "-n", self.namespace, *bound).strip()
 
-    def gives(self, token: str) -> None:
-        status = {"token": token, "expirationTimestamp": "2099-01-01T00:00:00Z"}
-        new = self.answer.with_suffix(".new")
-        new.write_text(json.dumps({"apiVersion": VERSION, "kind": "ExecCredential", "status": status}))
-        new.rename(self.answer)
-
     def taken(self, token: str) -> bool:
         said = self.cluster.kubectl("--token", token, "auth", "whoami", kubeconfig=self.bare, check=False)
         return "Username" in said
-
-    def count(self) -> int:
-        return len(self.runs.read_text().split())
 
 
 @pytest.mark.parametrize(("method", "cut"), [("nsenter", False), ("upload", True)], ids=["nsenter", "upload, cut"])
@@ -63,17 +47,18 @@ def test_what_it_made_is_undone_and_it_goes_on_with_the_next_token(
     cluster: Cluster, namespace: str, tmp_path: Path, method: str, cut: bool
 ) -> None:
     """A stream lives on without its token; the Job's end, and the stream after one that was cut, need the next."""
-    pod, plugin = talking(cluster, namespace, "n1"), Plugin(cluster, namespace, tmp_path)
-    first, second = plugin.token("--bound-object-kind=Secret", f"--bound-object-name={BOUND}"), plugin.token()
+    pod, account = talking(cluster, namespace, "n1"), Account(cluster, namespace, tmp_path)
+    plugin = Plugin(tmp_path, account.kubeconfig)
+    first, second = account.token("--bound-object-kind=Secret", f"--bound-object-name={BOUND}"), account.token()
     plugin.gives(first)
     helper = ("--helper-image", cluster.image("helper"), "--helper-namespace", namespace)
     with Capture(plugin.config, tmp_path, pod, "--method", method, "--allow", "nsenter", *helper) as capture:
         assert capture.grows()
         assert bool(_jobs(cluster, namespace)) is (method == "nsenter")
-        assert plugin.taken(first)
+        assert account.taken(first)
         plugin.gives(second)
         cluster.kubectl("delete", "secret", BOUND, "-n", namespace)
-        assert until(lambda: not plugin.taken(first), REMEMBERED, every=1)
+        assert until(lambda: not account.taken(first), REMEMBERED, every=1)
         if cut:
             cluster.kubectl("exec", "-n", namespace, pod.name, "-c", "app", "--", "kill", "1", check=False)
         assert capture.grows()

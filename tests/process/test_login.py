@@ -23,8 +23,8 @@ from k8s_extcap.model.request import Connection
 from k8s_extcap.run.session import open_session
 from testbed.demo import certs
 from testbed.demo.cluster import DemoCluster
+from tests.plugin import Plugin
 
-VERSION = "client.authentication.k8s.io/v1"
 PODS = "/api/v1/namespaces/shop/pods"
 
 
@@ -119,49 +119,26 @@ def test_an_answer_is_shown_without_our_credentials() -> None:
 # With a cluster
 
 
-class Plugin:
-    """Answers with what stands in a file, and counts."""
-
-    def __init__(self, demo: DemoCluster, folder: Path) -> None:
-        self.runs, self.answer = folder / "runs", folder / "answer"
-        file = folder / "plugin"
-        file.write_text(f"#!/bin/sh\necho run >>{self.runs}\ncat {self.answer}\n")
-        file.chmod(0o700)
-        self.tree = json.loads(demo.kubeconfig.read_text())
-        self.tree["users"][0]["user"] = {"exec": {"apiVersion": VERSION, "command": str(file)}}
-        self.config = folder / "kubeconfig"
-        self.write()
-
-    def write(self) -> None:
-        self.config.write_text(json.dumps(self.tree))
-
-    def gives(self, token: str, expires: str = "2099-01-01T00:00:00Z", **more: str) -> None:
-        status = {"token": token, "expirationTimestamp": expires, **more}
-        self.answer.write_text(json.dumps({"apiVersion": VERSION, "kind": "ExecCredential", "status": status}))
-
-    def count(self) -> int:
-        return len(self.runs.read_text().split())
-
-    def open(self) -> Session:
-        return open_session(Connection(kubeconfig=str(self.config)))
+def opened(plugin: Plugin) -> Session:
+    return open_session(Connection(kubeconfig=str(plugin.config)))
 
 
 @pytest.fixture
 def plugin(demo: DemoCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plugin:
     monkeypatch.setenv("K8S_EXTCAP_HOME", str(tmp_path / "own"))
-    return Plugin(demo, tmp_path)
+    return Plugin(tmp_path, json.loads(demo.kubeconfig.read_text()))
 
 
 @pytest.mark.demo
 def test_a_refused_token_is_replaced_within_the_request(plugin: Plugin, demo: DemoCluster) -> None:
     """Revoked on the server, or of a cluster that was built anew: the cached one is not trusted any more."""
     plugin.gives("expired")
-    session = plugin.open()
+    session = opened(plugin)
     plugin.gives(demo.token())
     assert b'"PodList"' in session.api.get(PODS)
     assert plugin.count() == 2
     assert session.authorization == f"Bearer {demo.token()}", "what an exec sends next"
-    assert b'"PodList"' in plugin.open().api.get(PODS)
+    assert b'"PodList"' in opened(plugin).api.get(PODS)
     assert plugin.count() == 2, "and another process finds the new one"
 
 
@@ -172,7 +149,7 @@ def test_a_token_of_minutes_is_renewed_for_the_next_request(
     now = time.time()
     soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 121))
     plugin.gives(demo.token("demo-viewer"), soon)
-    session = plugin.open()
+    session = opened(plugin)
     session.api.get(PODS)
     plugin.gives(demo.token())
     session.api.get(PODS)
@@ -188,7 +165,7 @@ def test_so_is_that_of_a_stream(plugin: Plugin, demo: DemoCluster, monkeypatch: 
     """What a cut capture goes on with after its token has ended: another library makes that request."""
     now = time.time()
     plugin.gives(demo.token("demo-viewer"), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 121)))
-    session = plugin.open()
+    session = opened(plugin)
     command = Command("lab", "sender", "", ("echo", "hello"))
     with pytest.raises(RefusedError, match="pods/exec"):
         asyncio.run(run_exec(session, command))
@@ -201,7 +178,7 @@ def test_so_is_that_of_a_stream(plugin: Plugin, demo: DemoCluster, monkeypatch: 
 @pytest.mark.demo
 def test_a_plugin_that_fails_then_says_why(plugin: Plugin, demo: DemoCluster) -> None:
     plugin.gives(demo.token("demo-expired"))
-    session = plugin.open()
+    session = opened(plugin)
     plugin.answer.write_text("")
     with pytest.raises(CredentialError, match="printed no ExecCredential"):
         session.api.get(PODS)
@@ -210,22 +187,18 @@ def test_a_plugin_that_fails_then_says_why(plugin: Plugin, demo: DemoCluster) ->
 @pytest.mark.demo
 def test_a_kubeconfig_that_was_written_anew_is_read_again(plugin: Plugin, demo: DemoCluster) -> None:
     """`oc login`, `az aks get-credentials` and their like, in another terminal while a capture runs."""
-    plugin.tree["users"][0]["user"] = {"token": "expired"}
-    plugin.write()
-    session = plugin.open()
-    plugin.tree["users"][0]["user"] = {"token": demo.token()}
-    plugin.write()
+    plugin.user(token="expired")
+    session = opened(plugin)
+    plugin.user(token=demo.token())
     assert b'"PodList"' in session.api.get(PODS)
 
 
 @pytest.mark.demo
 def test_but_not_where_it_leads_to_another_cluster(plugin: Plugin, demo: DemoCluster) -> None:
-    plugin.tree["users"][0]["user"] = {"token": "expired"}
-    plugin.write()
-    session = plugin.open()
-    plugin.tree["users"][0]["user"] = {"token": demo.token()}
+    plugin.user(token="expired")
+    session = opened(plugin)
     plugin.tree["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
-    plugin.write()
+    plugin.user(token=demo.token())
     with pytest.raises(CredentialError, match="does not accept"):
         session.api.get(PODS)
     assert session.authorization == "Bearer expired"
@@ -238,7 +211,7 @@ def test_a_new_certificate_is_used_by_new_connections(plugin: Plugin, demo: Demo
         return {"clientCertificateData": mark + chain, "clientKeyData": private}
 
     plugin.gives("expired", **pair())
-    session = plugin.open()
+    session = opened(plugin)
     before = session.ssl_context
     plugin.gives(demo.token(), **pair())
     session.api.get(PODS)
@@ -253,9 +226,8 @@ def test_a_token_file_is_read_again(
 ) -> None:
     file = tmp_path / "token"
     file.write_text(demo.token("demo-viewer"))
-    plugin.tree["users"][0]["user"] = {"tokenFile": str(file)}
-    plugin.write()
-    session = plugin.open()
+    plugin.user(tokenFile=str(file))
+    session = opened(plugin)
     session.api.get(PODS)
     file.write_text(demo.token())
     now = time.time()
