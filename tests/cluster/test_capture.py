@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from testbed import group
 from testbed.cluster.handle import Cluster
 from testbed.far import FarSide, alive, children
 from testbed.truth import launch, oracle
@@ -109,8 +110,7 @@ class Direct:
         return self.process.stderr.read().decode()
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
+        group.kill(self.process)
         self.process.communicate()
         if self.fd >= 0:
             os.close(self.fd)

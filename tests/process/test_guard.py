@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ import pytest
 
 from k8s_extcap.methods import guard
 from k8s_extcap.model.plan import Upload
+from testbed import group
 
 pytestmark = pytest.mark.slow
 
@@ -57,9 +56,7 @@ class Far:
         STARTED.append(self)
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        group.kill(self.process)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             with contextlib.suppress(OSError):  # a closed stdin flushes what nobody reads any more
                 assert stream

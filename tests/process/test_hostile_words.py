@@ -5,7 +5,6 @@ What arrives is what was meant, byte for byte; nothing that stands in a word run
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import shutil
@@ -20,6 +19,7 @@ from k8s_extcap.methods import guard, lookup, probe, tcpdump
 from k8s_extcap.model.ids import Name
 from k8s_extcap.model.plan import Upload
 from k8s_extcap.model.request import CaptureRequest
+from testbed import group
 from tests.fuzz import nasty
 
 pytestmark = pytest.mark.slow
@@ -150,10 +150,9 @@ def test_a_guard_whose_words_nobody_reads_ends_all_the_same(shell: list[str], ro
             time.sleep(0.5)  # until the pipes are full
             assert running.stdin is not None
             running.stdin.close()
-            running.wait(30)
+            assert running.wait(30) == 128 + signal.SIGKILL, "what does not heed its interrupt is killed"
         finally:
-            with contextlib.suppress(ProcessLookupError):  # all of it is gone: then there is nothing to end
-                os.killpg(running.pid, signal.SIGKILL)
+            group.kill(running)
 
 
 def test_tools_come_from_the_systems_own_folders(shell: list[str], room: Path, tmp_path: Path) -> None:

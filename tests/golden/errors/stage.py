@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from k8s_extcap.setup import launcher
+from testbed import group
 from testbed.wait import until
 from testbed.wireshark.tshark import Tshark, end
 from tests.golden.errors.golden import Shown
@@ -158,9 +158,8 @@ class Lane:
         try:
             out, err = process.communicate(timeout=timeout)
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+            group.kill(process)
+            process.communicate()
         self._reader.join(10)
         assert self.opened
         assert not self._reader.is_alive()
