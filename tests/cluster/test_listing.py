@@ -182,7 +182,9 @@ def test_a_namespace_without_pods(cluster: Cluster, find: Find, namespace: str) 
 
 
 def test_a_name_survives_the_way_there_and_back(cluster: Cluster, home: Home) -> None:
-    for row in listed(home, cluster.dev)[1:]:
+    rows = listed(home, cluster.dev)[1:]
+    assert rows
+    for row in rows:
         name = ids.parse(row)
         assert name is not None
         assert ids.render(Name(name.kind, name.namespace, name.name, name.container)) == row
