@@ -96,13 +96,11 @@ class Api:
     def patch(self, path: str, body: Any, content_type: str = STRATEGIC, *, dry_run: bool = False) -> bytes:
         return self._request("PATCH", path, _dry(dry_run), body, content_type)
 
-    def delete(self, path: str, *, uid: str = "", grace: int | None = None) -> bool:
+    def delete(self, path: str, *, uid: str = "") -> bool:
         """True if it is (being) deleted, False if it was gone. `uid`: only that very object (precondition)."""
         body: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if uid:
             body["preconditions"] = {"uid": uid}
-        if grace is not None:
-            body["gracePeriodSeconds"] = grace
         try:
             self._request("DELETE", path, None, body)
         except RefusedError as error:
@@ -113,7 +111,7 @@ class Api:
             raise
         return True
 
-    def may(self, verb: str, resource: str, *, namespace: str, subresource: str = "", name: str = "") -> Tri:
+    def may(self, verb: str, resource: str, *, namespace: str, subresource: str = "") -> Tri:
         """Whether this user may: yes, no, or unknown (the review itself failed). `resource` may be `jobs.batch`."""
         plain, _, group = resource.partition(".")
         attributes = {
@@ -122,7 +120,6 @@ class Api:
             "group": group,
             "subresource": subresource,
             "namespace": namespace,
-            "name": name,
         }
         review = {
             "apiVersion": "authorization.k8s.io/v1",

@@ -61,10 +61,6 @@ class Session:
         """The header's value as it is held; `login.current` renews it where it has ended."""
         return self.login.held.authorization
 
-    @property
-    def ssl_context(self) -> ssl.SSLContext | None:
-        return self.login.held.tls
-
     def __repr__(self) -> str:
         return f"Session({self.context!r}, {self.server!r})"
 

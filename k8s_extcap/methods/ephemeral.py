@@ -69,7 +69,7 @@ def _ready(request: CaptureRequest, target: Target, facts: Facts) -> Ready | Ver
     binary = programs.find(facts, "tcpdump", machine)
     if isinstance(binary, str):
         return Verdict(NAME, False, binary)
-    room = memory.pod_ring(target.pod, facts.containers, upload=0, wanted=request.buffer_kib)
+    room = memory.pod_ring(target.pod, facts.containers, wanted=request.buffer_kib)
     if not room.kib:
         return Verdict(NAME, False, room.sentence)
     return Ready(image, existing, policy.add, binary, room.kib, room.sentence, True if existing else policy.usable)

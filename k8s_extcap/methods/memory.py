@@ -71,7 +71,7 @@ def _limit(container: Container) -> int | None:
     return None if value is None else bytes_of(value)
 
 
-def pod_ring(pod: Pod, containers: dict[str, ContainerFacts], upload: int, wanted: int = 0) -> Room:
+def pod_ring(pod: Pod, containers: dict[str, ContainerFacts], wanted: int = 0) -> Room:
     """The buffer for an ephemeral container, which has no limit of its own and is charged to the pod: the pod has a
     limit if each of its containers has one. Containers whose usage is unknown are taken for full.
     """
@@ -80,11 +80,11 @@ def pod_ring(pod: Pod, containers: dict[str, ContainerFacts], upload: int, wante
     millis = [c.cpu_millis for c in containers.values() if c.cpu_millis is not None]
     cpu = sum(millis) if millis and len(millis) == len(limits) else None
     if not known or len(known) < len(limits):
-        return ring(ContainerFacts("", cpu_millis=cpu), upload, wanted)
+        return ring(ContainerFacts("", cpu_millis=cpu), upload=0, wanted=wanted)
     used = 0
     for name, limit in limits.items():
         seen = containers[name].memory_used if name in containers else None
         used += (limit or 0) if seen is None else seen
     if all(name not in containers or containers[name].memory_used is None for name in limits):
-        return ring(ContainerFacts("", cpu_millis=cpu), upload, wanted)
-    return ring(ContainerFacts("", memory_limit=sum(known), memory_used=used, cpu_millis=cpu), upload, wanted)
+        return ring(ContainerFacts("", cpu_millis=cpu), upload=0, wanted=wanted)
+    return ring(ContainerFacts("", memory_limit=sum(known), memory_used=used, cpu_millis=cpu), upload=0, wanted=wanted)

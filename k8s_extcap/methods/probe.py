@@ -51,7 +51,7 @@ _BODY = r"""safe() {
   case $1 in (d????-??-*|d????????[tT]*) [ "$3" = 0 ];; (*) false;; esac
 }
 [ ! -r /proc/self/status ] || while read -r k a b x; do
-  case $k in (Uid:) u=$b; say uid "$b";; (CapEff:) say cap_eff "$a";; (NoNewPrivs:) say no_new_privs "$a";; esac
+  case $k in (Uid:) u=$b; say uid "$b";; (CapEff:) say cap_eff "$a";; esac
 done </proc/self/status
 if m=$(uname -m); then say machine "$m"; else line machine /proc/sys/kernel/arch; fi
 for x in dd sha256sum chmod rm mv sleep nsenter; do command -v $x >/dev/null && say tool $x; done
@@ -217,7 +217,6 @@ def parse(container: str, text: str) -> ContainerFacts:
         shell=True if values else None,
         uid=_number(get("uid")),
         cap_eff=cap_eff,
-        no_new_privs=_flag(get("no_new_privs")),
         machine=machine[0] if machine and re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", machine[0]) else "",
         tcpdump=path[0] if path and _PATH.fullmatch(path[0]) else "",
         tcpdump_version=tuple(map(int, version[1].split("."))) if version else (),

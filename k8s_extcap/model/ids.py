@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 PREFIX = "k8s-"
 BROWSE = "k8s-browse"
-BROKEN = "k8s-broken"
 LIMIT = 200  # bytes of an interface value; Wireshark's FIFO name leaves 220 with a toolbar
 ALIAS = 4  # hexadecimal digits of an alias, and how many more each time that two contexts would share them
 DIGEST = 16  # hexadecimal digits: 64 bits, no accident among the pods of one namespace

@@ -34,7 +34,6 @@ class Meta(_Api, frozen=True):
 
 class Capabilities(_Api, frozen=True):
     add: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
 
 
 class SecurityContext(_Api, frozen=True):
@@ -203,7 +202,6 @@ class ServiceList(_Api, frozen=True):
 
 class Taint(_Api, frozen=True):
     key: str = ""
-    value: str = ""
     effect: str = ""
 
 
@@ -242,12 +240,9 @@ class NodeList(_Api, frozen=True):
 class Cause(_Api, frozen=True):
     reason: str = ""
     message: str = ""
-    field: str = ""
 
 
 class StatusDetails(_Api, frozen=True):
-    name: str = ""
-    kind: str = ""
     causes: tuple[Cause, ...] = ()
 
 

@@ -56,7 +56,6 @@ class ContainerFacts:
     error: str = ""
     uid: int | None = None
     cap_eff: int | None = None  # bit mask of CapEff in /proc/self/status
-    no_new_privs: Tri = None
     machine: str = ""  # uname -m
     tcpdump: str = ""  # path, "" where there is none
     tcpdump_version: tuple[int, ...] = ()

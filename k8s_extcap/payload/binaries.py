@@ -61,12 +61,6 @@ def listed(folder: Traversable | None = None) -> tuple[_Row, ...]:
     return () if isinstance(rows, Missing) else rows
 
 
-def arches(name: str = "tcpdump", folder: Traversable | None = None) -> tuple[str, ...]:
-    """The processors that this installation has program `name` for, under Kubernetes' names."""
-    rows = _rows(folder or _folder())
-    return () if isinstance(rows, Missing) else tuple(row.arch for row in rows if row.name == name)
-
-
 def find(name: str, arch: str, folder: Traversable | None = None) -> Binary | Missing:
     """Program `name` ("tcpdump", "nsx") for a processor as a node label or uname calls it."""
     place = folder or _folder()

@@ -7,7 +7,6 @@ passed. Back-off, so that a cluster that comes back is not met by everybody at o
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from dataclasses import replace
 
@@ -28,8 +27,6 @@ from k8s_extcap.model.plan import ExecSpec, Target
 from k8s_extcap.model.request import CaptureRequest
 from k8s_extcap.run.stop import Stop, or_stop
 from k8s_extcap.run.stream import End
-
-_log = logging.getLogger(__name__)
 
 FIRST, FACTOR, LONGEST = 0.5, 2.0, 15.0  # seconds of pause before a try: the first, its growth, its end
 JITTER = 0.2  # of a pause, either way

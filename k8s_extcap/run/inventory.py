@@ -46,7 +46,6 @@ class _Spec(msgspec.Struct, frozen=True, rename="camel"):
 class _Status(msgspec.Struct, frozen=True, rename="camel"):
     phase: str = ""
     start_time: str = ""
-    active: int = 0
     completion_time: str = ""
     ephemeral_container_statuses: tuple[ContainerStatus, ...] = ()
 

@@ -41,10 +41,9 @@ def started(pid: int) -> str:
     return " ".join(told.stdout.split())
 
 
-def me(pid: int = 0) -> str:
+def me() -> str:
     """`user@machine~id/boot/pid-start` of this process, as objects of ours carry it."""
-    number = pid or os.getpid()
-    return f"{_maker()}/{boot()}/{number}-{started(number)}"
+    return f"{_maker()}/{boot()}/{os.getpid()}-{started(os.getpid())}"
 
 
 def _maker() -> str:

@@ -58,12 +58,11 @@ def node(item: Node) -> Row:
     return Row((0, 0, item.metadata.name), Name("node", name=item.metadata.name), (*words, *addresses[:1]))
 
 
-def remembered(name: Name, remark: str = "") -> Row:
+def remembered(name: Name) -> Row:
     """A row known from earlier only: a favourite, or what was captured lately."""
     what = [name.container, shown(name.name), name.namespace] if name.name else [name.namespace]
     words = [word for word in what if word] + ([KINDS[name.kind]] if name.kind not in ("pod", "container") else [])
-    words.append(remark or "captured lately")
-    return Row((0, 0, name.name), name, tuple(words))
+    return Row((0, 0, name.name), name, (*words, "captured lately"))
 
 
 def shown(name: str) -> str:

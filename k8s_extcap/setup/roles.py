@@ -161,13 +161,12 @@ def head(name: str, namespace: str) -> list[str]:
     return [*lines, *([f"  namespace: {namespace}"] if namespace else []), "rules:"]
 
 
-def document(part: Part, target: str = "shop", helper: str = "tools") -> str:
-    """The part as YAML, for these namespaces."""
-    namespace = {"target": target, "helper": helper, "cluster": ""}[part.place]
+def _document(part: Part) -> str:
+    namespace = {"target": "shop", "helper": "tools", "cluster": ""}[part.place]
     return "\n".join([f"# {part.why}", *head(part.name, namespace), *rules(part.rights)]) + "\n"
 
 
 def files() -> dict[str, str]:
-    """Name -> content of docs/roles."""
-    written = {f"{name}.yaml": "---\n".join(map(document, parts)) for name, parts in METHODS.items()}
-    return {**written, "optional.yaml": "---\n".join(map(document, OPTIONAL))}
+    """Name -> content of docs/roles: YAML, for namespaces that stand for the reader's own."""
+    written = {f"{name}.yaml": "---\n".join(map(_document, parts)) for name, parts in METHODS.items()}
+    return {**written, "optional.yaml": "---\n".join(map(_document, OPTIONAL))}

@@ -212,11 +212,11 @@ def test_a_new_certificate_is_used_by_new_connections(plugin: Plugin, demo: Demo
 
     plugin.gives("expired", **pair())
     session = opened(plugin)
-    before = session.ssl_context
+    before = session.login.held.tls
     plugin.gives(demo.token(), **pair())
     session.api.get(PODS)
-    assert session.ssl_context is not before
-    assert session.api._pool.connection_pool_kw["ssl_context"] is session.ssl_context
+    assert session.login.held.tls is not before
+    assert session.api._pool.connection_pool_kw["ssl_context"] is session.login.held.tls
     assert len(session.api._pool.pools) == 2
 
 

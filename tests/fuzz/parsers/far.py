@@ -111,7 +111,7 @@ _EXITED = (
     b'"reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"7"}]}}'
 )
 _ANSWER = (
-    b"nic=0x1003 eth0\nnic=0x9 lo\nroute=eth0\nuid=1000\ncap_eff=00000000a80425fb\nno_new_privs=0\nmachine=x86_64\n"
+    b"nic=0x1003 eth0\nnic=0x9 lo\nroute=eth0\nuid=1000\ncap_eff=00000000a80425fb\nmachine=x86_64\n"
     b"tool=dd\ntool=rm\ntcpdump=/usr/bin/tcpdump\ntcpdump_version=tcpdump version 4.99.3\ntcpdump_may=1\n"
     b"memory_max=33554432\nmemory_used=2000000\nmemory_cache=100\ncpu_max=5000 100000\nplace=tmpfs 64 /dev\nend=1\n"
 )

@@ -75,15 +75,15 @@ def pod(*limits: str) -> Pod:
 
 def test_a_pod_with_limits_bounds_the_ephemeral_container() -> None:
     used = {"c0": ContainerFacts("c0", memory_used=14 * MIB), "c1": ContainerFacts("c1", memory_used=10 * MIB)}
-    assert memory.pod_ring(pod("16Mi", "16Mi"), used, 0).kib == 0
-    assert memory.pod_ring(pod("160Mi", "16Mi"), used, 0).kib == RING_KIB
+    assert memory.pod_ring(pod("16Mi", "16Mi"), used).kib == 0
+    assert memory.pod_ring(pod("160Mi", "16Mi"), used).kib == RING_KIB
 
 
 def test_a_container_whose_use_is_unknown_counts_as_full() -> None:
     used = {"c0": ContainerFacts("c0", memory_used=1 * MIB), "c1": ContainerFacts("c1", shell=False)}
-    assert memory.pod_ring(pod("16Mi", "16Mi"), used, 0).kib < RING_KIB
+    assert memory.pod_ring(pod("16Mi", "16Mi"), used).kib < RING_KIB
 
 
 def test_a_pod_with_one_free_container_has_no_limit() -> None:
     used = {"c0": ContainerFacts("c0", memory_used=15 * MIB)}
-    assert memory.pod_ring(pod("16Mi", ""), used, 0).kib == RING_KIB
+    assert memory.pod_ring(pod("16Mi", ""), used).kib == RING_KIB

@@ -175,7 +175,7 @@ HOSTILE = st.lists(
     st.tuples(
         st.sampled_from(
             "uid cap_eff machine tool tcpdump tcpdump_version tcpdump_may nic route place memory_max memory_used "
-            "memory_cache cpu_max cpu_quota cpu_period no_new_privs end".split()
+            "memory_cache cpu_max cpu_quota cpu_period end".split()
         ),
         st.text(max_size=60)
         | st.from_regex(r"[0-9a-fx -]{0,30}|tmpfs [0-9]{0,30} /.{0,9}|0x1 .{0,20}", fullmatch=True),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from k8s_extcap.payload import Binary, Missing, arch_of_elf, arch_of_name, arches, find
+from k8s_extcap.payload import Binary, Missing, arch_of_elf, arch_of_name, find, listed
 
 
 def elf(machine: int, *, word: int = 2, order: int = 1, tail: bytes = b"program") -> bytes:
@@ -45,7 +45,7 @@ def test_an_installation_without_payload_says_so(tmp_path: Path) -> None:
     said = reason(find("tcpdump", "amd64", tmp_path))
     assert "came without the programs" in said
     assert "python -m payload.build" in said
-    assert arches("tcpdump", tmp_path) == ()
+    assert listed(tmp_path) == ()
 
 
 def test_a_processor_without_binary_names_those_that_have_one(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_processor_without_binary_names_those_that_have_one(tmp_path: Path) ->
     assert "'s390x'" in said
     assert "(there is: amd64)" in said
     assert "--arch s390x" in said
-    assert arches("tcpdump", folder) == ("amd64",)
+    assert [row.arch for row in listed(folder)] == ["amd64"]
 
 
 def test_an_unknown_processor_is_not_offered_to_be_built(tmp_path: Path) -> None:
