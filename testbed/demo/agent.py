@@ -95,8 +95,9 @@ class Agent:
     async def start_container(self, spec: Container) -> None:
         await self._ask("container", spec)
 
-    async def stop_container(self, container: str, number: int = signal.SIGTERM) -> None:
-        await self._ask("stop", container, signal=int(number))
+    async def stop_container(self, container: str) -> None:
+        """SIGTERM to its first process."""
+        await self._ask("stop", container)
 
     def execute(self, container: str, argv: Sequence[str], streams: Sequence[int]) -> tuple[int, asyncio.Future[Any]]:
         """Run a command with these three descriptors; the future gives its end (see `ended`)."""
@@ -121,8 +122,8 @@ class Agent:
                 self._process.kill()
                 self._process.wait()
 
-    async def _ask(self, op: str, value: Any, **more: Any) -> None:
-        _, future = self._send(op, value, (), **more)
+    async def _ask(self, op: str, value: Any) -> None:
+        _, future = self._send(op, value, ())
         answer = await future
         if error := answer.get("error"):
             raise NodeError(error)

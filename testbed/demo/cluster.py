@@ -77,10 +77,6 @@ class DemoCluster(NamedTuple):
             facts["admin_token"],
         )
 
-    @property
-    def faults_url(self) -> str:
-        return f"{self.url}/_demo/faults"
-
     def token(self, context: str = "demo") -> str:
         """The bearer token of a context's user."""
         config = json.loads(self.kubeconfig.read_text(encoding="utf-8"))

@@ -32,11 +32,11 @@ def udp(message: bytes, *, version: Literal[4, 6] = 4) -> bytes:
     return _ip4(17, datagram) if version == 4 else _ip6(17, datagram)
 
 
-def tcp(sequence: int, payload: bytes, *, syn: bool = False, version: Literal[4, 6] = 4) -> bytes:
-    """An IP packet with one segment."""
+def tcp(sequence: int, payload: bytes, *, syn: bool = False) -> bytes:
+    """An IPv4 packet with one segment."""
     flags = 0x5000 | (2 if syn else 0x18)
     head = struct.pack(">HHIIHHHH", 40001, 9, sequence % (1 << 32), 1, flags, 65535, 0, 0)
-    return _ip4(6, head + payload) if version == 4 else _ip6(6, head + payload)
+    return _ip4(6, head + payload)
 
 
 def framed(link: int, packet: bytes, *, vlan: bool = False) -> bytes:
@@ -85,10 +85,10 @@ def pcapng(frames: Iterable[Made], *, link: int = 1, order: Order = "little", re
     return file
 
 
-def statistics(counts: Mapping[int, int], *, interface: int = 0, comment: str = "", order: Order = "little") -> bytes:
+def statistics(counts: Mapping[int, int], *, comment: str = "", order: Order = "little") -> bytes:
     """An interface statistics block with these options (4 isb_ifrecv ... 8 isb_usrdeliv), to stand behind packets."""
     sign = "<" if order == "little" else ">"
-    body = struct.pack(sign + "III", interface, 0, 0)
+    body = struct.pack(sign + "III", 0, 0, 0)
     if comment:
         text = comment.encode()
         body += struct.pack(sign + "HH", 1, len(text)) + text + bytes(-len(text) % 4)

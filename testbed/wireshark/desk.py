@@ -101,7 +101,7 @@ class Desk:
 
 
 @contextmanager
-def desk(room: Room, *, offline: bool = False) -> Iterator[Desk]:
+def desk(room: Room) -> Iterator[Desk]:
     """A fresh desk, cleared afterwards. As another user than root it stands in no namespace of its own."""
     case = Path(tempfile.mkdtemp(prefix="k8s-extcap-", dir="/tmp"))
     case.chmod(0o755)
@@ -112,6 +112,6 @@ def desk(room: Room, *, offline: bool = False) -> Iterator[Desk]:
             (case / name).chmod(mode)
             if root:
                 os.chown(case / name, USER, USER)
-        yield Desk(room, case, dependencies.binds(room, case) if root else (), offline)
+        yield Desk(room, case, dependencies.binds(room, case) if root else ())
     finally:
         shutil.rmtree(case, ignore_errors=True)  # a program that is just ending may still write here

@@ -89,9 +89,9 @@ class Screen:
         below = self._widgets(self._ask([], hidden=True, inside=widget.number))
         return [each.name for each in below if each.role == "list item"]
 
-    def wait(self, what: str, question: Callable[[View], T | None], *windows: str, patience: float = PATIENCE) -> T:
+    def wait(self, what: str, question: Callable[[View], T | None], *windows: str) -> T:
         """The first answer that is true; `what` names it in the error when it does not come."""
-        until = time.monotonic() + patience
+        until = time.monotonic() + PATIENCE
         while True:
             view = self.look(*windows)
             if answer := question(view):
@@ -99,7 +99,7 @@ class Screen:
             if self.program and self.program.poll() is not None:
                 raise ProgramEndedError(f"No {what}: the program ended with status {self.program.returncode}.")
             if time.monotonic() > until:
-                raise TimeoutError(f"No {what} within {patience:g} s. The screen says: {self._said()}")
+                raise TimeoutError(f"No {what} within {PATIENCE:g} s. The screen says: {self._said()}")
             time.sleep(_PAUSE)
 
     def _said(self) -> str:

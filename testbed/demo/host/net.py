@@ -6,8 +6,6 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from testbed.demo.host import linux
-
 BRIDGE = "cni0"
 GATEWAY4, GATEWAY6 = "10.88.0.1", "fd00:88::1"
 PREFIX4, PREFIX6 = 16, 64
@@ -61,8 +59,3 @@ def configure(ipv4: str, ipv6: str) -> None:
         # Without duplicate address detection the address works at once, not after a second.
         lines.insert(2, f"addr add {ipv6}/{PREFIX6} dev eth0 nodad")
     _run(lines)
-
-
-def configure_from(pid: int, ipv4: str, ipv6: str) -> None:
-    linux.enter(pid, "net")
-    configure(ipv4, ipv6)

@@ -67,7 +67,7 @@ class Runtime:
 
     def remove_sandbox(self, sandbox: str) -> None:
         for running in [r for r in self._containers.values() if r.spec.sandbox == sandbox]:
-            self.stop(running.spec.id, signal.SIGKILL)
+            os.kill(running.pid, signal.SIGKILL)
         _, pid = self._sandboxes.pop(sandbox)
         os.kill(pid, signal.SIGKILL)
 
@@ -132,10 +132,10 @@ class Runtime:
         take_identity(spec)
         execute(spec.argv, environment(spec, sandbox.hostname))
 
-    def stop(self, container: str, number: int = signal.SIGTERM) -> None:
+    def stop(self, container: str) -> None:
         running = self._containers.get(container)
         if running is not None:
-            os.kill(running.pid, number)
+            os.kill(running.pid, signal.SIGTERM)
 
     def ended(self, shim: int) -> str | None:
         """The container whose shim this was; it counts as gone from now on."""

@@ -81,7 +81,7 @@ class Replay:
     def remove_sandbox(self, sandbox: str) -> None:
         self._sandboxes.discard(sandbox)
         for running in [r for r in self._containers.values() if r.spec.sandbox == sandbox]:
-            self.stop(running.spec.id, signal.SIGKILL)
+            self.stop(running.spec.id)
 
     def start(self, spec: Container) -> None:
         folder = self._folder / spec.id[:12]
@@ -101,11 +101,11 @@ class Replay:
             raise CannotStartError(error)
         self._containers[spec.id] = Running(spec, folder, shim)
 
-    def stop(self, container: str, number: int = signal.SIGTERM) -> None:
+    def stop(self, container: str) -> None:
         running = self._containers.get(container)
         if running is not None:
             # The shim kills its command on SIGTERM: nothing here would end in its own time anyway.
-            os.kill(running.shim, signal.SIGTERM if number else 0)
+            os.kill(running.shim, signal.SIGTERM)
 
     def ended(self, shim: int) -> str | None:
         for name, running in self._containers.items():
