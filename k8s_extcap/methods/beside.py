@@ -16,7 +16,7 @@ TOOLS = ("dd", "sha256sum", "chmod", "rm", "sleep")
 
 # A capture is another process of this very container. Its cgroup tells: neighbours that share the PID namespace have
 # another one, with and without a cgroup namespace.
-WAIT = r"""idle=$1 left=$2 tick=$3 proc=$4 quiet=0 nap=
+_WAIT = r"""idle=$1 left=$2 tick=$3 proc=$4 quiet=0 nap=
 trap 'kill $nap; exit 0' HUP INT TERM
 read -r mine <$proc/self/cgroup
 while [ $quiet -lt $idle ] && [ $left -gt 0 ]; do
@@ -28,7 +28,27 @@ while [ $quiet -lt $idle ] && [ $left -gt 0 ]; do
     read -r its <$d/cgroup && [ "$its" = "$mine" ] && quiet=0 && break
   done
 done 2>/dev/null
-exit 0"""
+"""
+WAIT = _WAIT + "exit 0"
+
+# Ends the whole pod, and needs no right for it: the kubelet evicts a pod that has written beyond the limit of a volume
+# of its own, at which it looks every one to two minutes. Twice the limit is written, of what no file system can
+# compress. Where no control group can be read (gVisor), nothing tells a capture, and only the total time counts. A
+# container that was started again finds the file, and does not wait anew.
+EVICT = (
+    r"""over=$5/over
+read -r mine <$4/self/cgroup || set -- $2 $2 $3 $4
+[ ! -e $over ] || set -- 0 $2 $3 $4
+"""
+    + _WAIT
+    + r"""until dd if=/dev/urandom of=$over bs=64k count=32; do sleep $tick; done 2>/dev/null
+while sleep $tick & nap=$!; do wait $nap; done"""
+)
+# On disk: one in memory cannot grow beyond its limit. And no limit on `ephemeral-storage`, which would be acted on
+# sooner: the kubelet takes it for the whole pod's, and the application's own files would get a copy evicted that is in
+# use (podEphemeralStorageLimitEviction in pkg/kubelet/eviction/eviction_manager.go).
+VOLUME = {"name": "k8s-extcap", "emptyDir": {"sizeLimit": "1Mi"}}
+FOLDER = "/k8s-extcap"
 
 
 def literal(text: str) -> str:
@@ -66,6 +86,10 @@ def spoken(request: CaptureRequest, image: str) -> str:
     return "" if image == request.helper.image else " from its own image"
 
 
+def _command(text: str, idle: int, last: int, *more: str) -> list[str]:
+    return ["sh", "-c", literal(text), "k8s-extcap", str(idle), str(last), str(TICK), "/proc", *more]
+
+
 def entry(name: str, image: str, capabilities: tuple[str, ...]) -> dict[str, Any]:
     """The container as the API server gets it. A pod's own user and runAsNonRoot are overridden: without uid 0 the
     kernel gives a process no capability, whatever is added.
@@ -77,6 +101,22 @@ def entry(name: str, image: str, capabilities: tuple[str, ...]) -> dict[str, Any
         "name": name,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", literal(WAIT), "k8s-extcap", str(IDLE), str(LAST), str(TICK), "/proc"],
+        "command": _command(WAIT, IDLE, LAST),
         "securityContext": context,
+    }
+
+
+def evicting(spec: dict[str, Any], container: dict[str, Any], idle: int, last: int) -> dict[str, Any]:
+    """The pod's `spec` with that `entry` in it, which does not end alone but with the whole pod: after `idle` seconds
+    without a capture, or `last` seconds in all.
+    """
+    ending = {
+        "command": _command(EVICT, idle, last, FOLDER),
+        "volumeMounts": [{"name": VOLUME["name"], "mountPath": FOLDER}],
+    }
+    return {
+        **spec,
+        "containers": [*spec.get("containers", ()), container | ending],
+        "volumes": [*spec.get("volumes", ()), VOLUME],
+        "activeDeadlineSeconds": last,
     }

@@ -8,10 +8,11 @@ default; to take a Service's traffic it keeps exactly those that the Service sel
 from __future__ import annotations
 
 import copy
+from math import ceil
 from typing import Any
 
 from k8s_extcap.methods import admission, beside, programs, rights, tcpdump
-from k8s_extcap.methods.helper import ANNOTATIONS, LAST, labels
+from k8s_extcap.methods.helper import ANNOTATIONS, labels
 from k8s_extcap.methods.inside import Program, exec_of
 from k8s_extcap.model.objects import Pod
 from k8s_extcap.model.plan import Binary, Facts, Plan, Step, Target, Verdict
@@ -27,6 +28,9 @@ _SELECTING = (
     "list jobs.batch",
 )
 CONTAINER = "k8s-extcap"
+IDLE = 30  # seconds without a capture until it ends itself, on top of slow answers: each copy serves one capture
+MARGIN = 60  # seconds beyond a capture's time limit: for its last packets, and for the clean-up to come first
+CRITICAL = 2_000_000_000  # priority from which the kubelet evicts no pod (pkg/apis/scheduling, SystemCriticalPriority)
 _ADOPTING = ("StatefulSet", "DaemonSet", "Job")
 _DROPPED = ("nodeName", "ephemeralContainers", "nodeSelector", "schedulingGates")
 _PROBES = ("livenessProbe", "startupProbe")  # a copy that is looked at must not be restarted meanwhile
@@ -69,6 +73,14 @@ def kept(pod: Pod, facts: Facts) -> dict[str, str] | str:
     return chosen
 
 
+def _times(request: CaptureRequest) -> tuple[int, int]:
+    """After how many seconds it ends itself: without a capture, and in any case."""
+    limit, connection = request.limits.seconds, request.connection
+    slow = ceil(2 * connection.timeout)  # the look that finds it running, and the exec
+    last = ceil(connection.wait + limit) + slow + MARGIN if limit else beside.LAST
+    return IDLE + slow, min(last, beside.LAST)
+
+
 def body(request: CaptureRequest, target: Target, facts: Facts, image: str, capture: str) -> dict[str, Any]:
     """The copy as an object of the API; `capture` "" for a dry run."""
     spec = copy.deepcopy(facts.raw.get("spec", {}))
@@ -77,9 +89,8 @@ def body(request: CaptureRequest, target: Target, facts: Facts, image: str, capt
     for container in spec.get("containers", ()):
         for probe in (*_PROBES, *(() if request.service_labels else ("readinessProbe",))):
             container.pop(probe, None)
-    policy = admission.copied(facts)
-    spec["containers"] = [*spec.get("containers", ()), beside.entry(CONTAINER, image, policy)]
-    spec["activeDeadlineSeconds"] = LAST
+    ours = beside.entry(CONTAINER, image, admission.copied(facts))
+    spec = beside.evicting(spec, ours, *_times(request))
     spec["terminationGracePeriodSeconds"] = min(5, spec.get("terminationGracePeriodSeconds", 5))
     mine = kept(target.pod, facts) if request.service_labels else {}
     named = {**(mine if isinstance(mine, dict) else {}), **labels(capture or "dry-run")}
@@ -142,4 +153,6 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict
     program = Program(CONTAINER, file.path, request.buffer_kib or tcpdump.RING_KIB, file, pod=name)
     spec, _ = exec_of(request, target, facts, program, ())
     why = f"{target.spoken()}: {verdict.sentence}; the copy {name} is deleted afterwards."
-    return Plan(NAME, target, steps, (spec,), why, f"nothing; if all clean-up fails, {what} ends itself within a day")
+    ends = "a day" if made["spec"].get("priority", 0) >= CRITICAL else "minutes"
+    leaves = f"nothing; if all clean-up fails, {what}, ends itself within {ends} and waits for the next clean-up"
+    return Plan(NAME, target, steps, (spec,), why, leaves)

@@ -13,6 +13,7 @@ from k8s_extcap.methods import copy, ladder
 from k8s_extcap.model.errors import MethodError
 from k8s_extcap.model.objects import Meta, OwnerReference, Pod, Volume
 from k8s_extcap.model.plan import Facts
+from k8s_extcap.model.request import Connection, Limits
 from tests.unit.methods.samples import facts, pod, request, target
 
 OWN = {"app": "web", "tier": "front", "pod-template-hash": "abc"}
@@ -69,6 +70,44 @@ def test_the_object() -> None:
     plain = copy.body(request(method="copy"), target(found), known, "shop/app:1", "0" * 10)
     assert set(plain["metadata"]["labels"]) == {"app.kubernetes.io/managed-by", "k8s-extcap/capture"}
     assert "readinessProbe" not in plain["spec"]["containers"][0]
+
+
+TIMES: dict[str, tuple[dict[str, Any], int, int]] = {
+    "no limit": ({}, 50, 86_400),
+    "a slow API server": ({"connection": Connection(timeout=600)}, 1230, 86_400),
+    "a limit": ({"limits": Limits(seconds=90.5)}, 50, 121 + 20 + 60),
+    "a limit and a long wait": (
+        {"limits": Limits(seconds=90), "connection": Connection(wait=3600)},
+        50,
+        3690 + 20 + 60,
+    ),
+    "a limit of a week": ({"limits": Limits(seconds=604_800)}, 50, 86_400),
+}
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_it_ends_itself_soon_after_its_capture_and_never_before(name: str) -> None:
+    asked, idle, last = TIMES[name]
+    raw = {"spec": {**RAW["spec"], "volumes": [{"name": "own", "emptyDir": {}}], "activeDeadlineSeconds": 5}}
+    spec = copy.body(request(method="copy", **asked), target(), facts(raw=raw), "i", "0" * 10)["spec"]
+    app, ours = spec["containers"]
+    assert spec["activeDeadlineSeconds"] == last
+    assert ours["command"][4:6] == [str(idle), str(last)]
+    (mount,) = ours["volumeMounts"]
+    assert ours["command"][-1] == mount["mountPath"]
+    assert spec["volumes"] == [
+        {"name": "own", "emptyDir": {}},
+        {"name": mount["name"], "emptyDir": {"sizeLimit": "1Mi"}},
+    ]
+    assert "volumeMounts" not in app
+    assert "resources" not in ours  # a limit on its storage would be one on the application's
+
+
+@pytest.mark.parametrize(("priority", "ends"), [(0, "minutes"), (1_999_999_999, "minutes"), (2_000_000_000, "a day")])
+def test_the_kubelet_evicts_no_critical_pod(priority: int, ends: str) -> None:
+    raw = {"spec": {**RAW["spec"], "priority": priority}}
+    plan = ladder.plan(request(method="copy"), target(), facts(raw=raw), "0" * 10)
+    assert f"ends itself within {ends} and waits for the next clean-up" in plan.leaves
 
 
 REFUSED: dict[str, tuple[Pod, dict[str, Any], str]] = {

@@ -45,7 +45,9 @@ def test_the_kubelets_expansion_gives_the_text_back() -> None:
     assert expanded(container["env"][1]["value"]) == "kill $$ $(HOME)"
     assert expanded(container["env"][0]["value"]) == lookup.text()
     assert expanded(container["command"][2]) == helper.WAIT
-    assert expanded(beside.entry("c", "i", ())["command"][2]) == beside.WAIT
+    ours = beside.entry("c", "i", ())
+    assert expanded(ours["command"][2]) == beside.WAIT
+    assert expanded(beside.evicting({}, ours, 1, 2)["containers"][0]["command"][2]) == beside.EVICT
 
 
 def expanded(text: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from k8s_extcap.methods import guard, helper, ladder, lookup
-from k8s_extcap.methods.beside import WAIT, literal
+from k8s_extcap.methods.beside import EVICT, WAIT, literal
 from k8s_extcap.model.objects import Pod
 from k8s_extcap.model.plan import Facts, Plan, Target
 from tests.unit.methods.samples import BINARIES, HELPER, facts, inside, pod, request, target
@@ -48,6 +48,7 @@ def shown(plan: Plan) -> str:
         literal(guard.wrap(("x",), plan.execs[0].uploads)[2]): "<guard>",
         literal(lookup.text()): "<lookup>",
         literal(WAIT): "<wait>",
+        literal(EVICT): "<wait, then be evicted>",
         literal(helper.WAIT): "<wait>",
     }
 

@@ -1,4 +1,4 @@
-"""The waiting commands of the ephemeral container and of the helper pod: when they end themselves."""
+"""The waiting commands of the ephemeral container, of a copy and of the helper pod: when they end themselves."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from k8s_extcap.methods import beside, helper
+from testbed.wait import until
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "busybox": ["busybox", "ash"]}
 OURS, NEIGHBOUR = "12:pids:/kubepods/pod1/aaa\n", "12:pids:/kubepods/pod1/bbb\n"
@@ -36,6 +37,18 @@ class Room(NamedTuple):
     def waits(self, idle: int, left: str = BIG) -> subprocess.Popen[bytes]:
         """The ephemeral container's command, looking once a second."""
         return subprocess.Popen([*self.shell, "-c", beside.WAIT, "k8s-extcap", str(idle), left, "1", str(self.proc)])
+
+    def in_copy(self, idle: int, left: str = BIG) -> subprocess.Popen[bytes]:
+        """A copy's command; its volume is the room's folder."""
+        words = ("k8s-extcap", str(idle), left, "1", str(self.proc), str(self.folder))
+        return subprocess.Popen([*self.shell, "-c", beside.EVICT, *words])
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the volume holds more than its limit, as the kubelet counts: by blocks."""
+        file = self.folder / "over"
+        assert beside.VOLUME["emptyDir"] == {"sizeLimit": "1Mi"}
+        return file.exists() and file.stat().st_blocks * 512 > 1 << 20
 
     def on_node(self, idle: int, left: str = BIG) -> subprocess.Popen[bytes]:
         words = ("k8s-extcap", str(idle), left, "1", str(self.folder), str(self.proc))
@@ -94,6 +107,60 @@ def test_a_pods_deletion_need_not_wait_for_it(rooms: list[Room]) -> None:
     for process in running:
         process.send_signal(signal.SIGTERM)
     end(running, 5)
+
+
+def stop(running: list[subprocess.Popen[bytes]]) -> None:
+    """As the kubelet does: it need not wait for them."""
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+    end(running, 5)
+
+
+def test_a_copy_that_nobody_uses_has_its_pod_evicted(rooms: list[Room]) -> None:
+    running = [room.in_copy(1) for room in rooms]
+    assert until(lambda: all(room.beyond for room in rooms), 20)
+    keep_on(running, 2)  # an end of the container alone would only have it started again
+    stop(running)
+
+
+def test_a_capture_keeps_a_copy_and_not_beyond_the_hard_limit(rooms: list[Room]) -> None:
+    for room in rooms:
+        room.add(77)
+    running = [room.in_copy(1, left="4") for room in rooms]
+    keep_on(running, 2.5)
+    assert not any(room.beyond for room in rooms)
+    assert until(lambda: all(room.beyond for room in rooms), 20)
+    stop(running)
+
+
+def test_a_copy_that_cannot_tell_a_capture_waits_for_the_hard_limit(rooms: list[Room]) -> None:
+    for room in rooms:
+        (room.proc / "self" / "cgroup").unlink()
+    running = [room.in_copy(1, left="4") for room in rooms]
+    keep_on(running, 2.5)
+    assert not any(room.beyond for room in rooms)
+    assert until(lambda: all(room.beyond for room in rooms), 20)
+    stop(running)
+
+
+def test_a_copys_container_that_was_started_again_does_not_wait_anew(rooms: list[Room]) -> None:
+    for room in rooms:
+        room.add(77)
+        (room.folder / "over").write_bytes(b"")  # it was killed in the middle of its last deed
+    running = [room.in_copy(3600) for room in rooms]
+    assert until(lambda: all(room.beyond for room in rooms), 20)
+    stop(running)
+
+
+def test_a_copy_on_a_full_disk_tries_again(rooms: list[Room]) -> None:
+    for room in rooms:
+        (room.folder / "over").mkdir()  # as little as on a full disk can be written
+    running = [room.in_copy(1) for room in rooms]
+    keep_on(running, 2.5)
+    for room in rooms:
+        (room.folder / "over").rmdir()
+    assert until(lambda: all(room.beyond for room in rooms), 20)
+    stop(running)
 
 
 def test_the_helper_ends_itself(rooms: list[Room]) -> None:
