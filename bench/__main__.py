@@ -2,7 +2,7 @@
 
 Ratios in one run against `kubectl` on the real cluster, a bare interpreter, and a tshark without us. All parts take a
 quarter of an hour. Each table goes to docs/benchmarks.md as soon as it is there; what fails is named and left out, and
-the rest goes on. `start` and `stream` need the test bed: python -m testbed.cluster up
+the rest goes on. `start`, `delay` and `bulk` need the test bed: python -m testbed.cluster up
 """
 
 from __future__ import annotations

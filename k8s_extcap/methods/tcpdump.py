@@ -1,6 +1,6 @@
 """tcpdump as we run it: its command line, and what its words on stderr mean.
 
-Three ways, by what is there (measured; docs/methods.md has the table):
+Three ways, by what is there (measured; payload/README.md has the table):
     ours      the uploaded build: block timer of 8 ms and one flush per block; nothing lost at 100,000/s
     print     a stock 4.99 or newer: with `--print -l` it lowers its block timer to 100 ms though it writes a file
     plain     an older one: immediate mode

@@ -1,5 +1,5 @@
-"""Red only for what no continuation can make valid: libpcap's own verdicts are the oracle (tests/process/test_filter.py
-asks it again), here every keystroke on the way to 500 filters it accepts, and 50 it does not.
+"""Red only for what no continuation can make valid: libpcap's own verdicts are the oracle (test_filter_libpcap.py asks
+it again), here every keystroke on the way to 500 filters it accepts, and 50 it does not.
 """
 
 from __future__ import annotations
