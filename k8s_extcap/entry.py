@@ -150,7 +150,7 @@ def _config(call: Invocation) -> str:
             alias = known.alias if known else header.alias if header else ""
         # Of browse the cluster is not chosen yet.
         remembered = store.load(alias, name, allowed.shown(alias) if name.kind != "browse" else "")
-    return config.config(name, call, remembered, dialog)
+    return config.config(name, remembered, dialog)
 
 
 def _filter(call: Invocation) -> str:

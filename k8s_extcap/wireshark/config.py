@@ -10,10 +10,6 @@ from __future__ import annotations
 from k8s_extcap.model.ids import Name
 from k8s_extcap.wireshark.options import TYPES, UNCHOSEN, Option, shown
 
-TYPE_CHECKING = False  # as typing's, without importing it
-if TYPE_CHECKING:
-    from k8s_extcap.wireshark.argv import Invocation
-
 FEW = 50  # values of a selector in the dialog: it is read by the host before every start
 MANY = 1000  # values after Reload: the longest list that a person scrolls, and 4.0 still opens at once
 
@@ -26,13 +22,10 @@ def clean(text: str) -> str:
     return text
 
 
-def config(name: Name | None, invocation: Invocation | None, stored: dict[str, str], parent: str) -> str:
-    """All sentences of the dialog of interface `name` (None, which is none of ours, has no options).
-    `stored` are remembered values by call, used as defaults under a GUI; `parent` is `gui` or `tshark`.
+def config(name: Name, stored: dict[str, str], parent: str) -> str:
+    """All sentences of the dialog of interface `name`. `stored` are remembered values by call, used as defaults under a
+    GUI; `parent` is `gui` or `tshark`.
     """
-    del invocation  # the values already in the dialog do not change what is offered
-    if name is None:
-        return ""
     lines: list[str] = []
     for option in shown(name.kind, parent):
         value = stored.get(option.call, option.default) if parent == "gui" else option.default

@@ -19,8 +19,9 @@ KEY = "extcap.k8s_pod_shop_web_1"
 @pytest.fixture
 def tool(tshark: Tshark) -> Example:
     name = ids.parse(NAME)
+    assert name
     installed = Example(tshark.desk)
-    text = config(name, None, {}, "tshark")
+    text = config(name, {}, "tshark")
     installed.install(Settings(interfaces=listing(NAME), config=text, packets=1, hold=False))
     return installed
 

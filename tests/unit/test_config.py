@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from k8s_extcap import entry
 from k8s_extcap.model import ids
+from k8s_extcap.wireshark import argv
 from k8s_extcap.wireshark.config import FEW, MANY, clean, config, values
 from k8s_extcap.wireshark.options import BY_CALL, OPTIONS, UNCHOSEN, shown
 
@@ -52,7 +54,7 @@ BROWSE, POD = name("k8s-browse"), name("k8s-pod-shop.web-1")
 @pytest.mark.parametrize("kind", ["browse", "pod-a.b", "container-a.b.c", "node-n1", "ns-a", "svc-a.b"])
 def test_each_option_once_with_what_is_mandatory(kind: str, parent: str) -> None:
     target = name(f"k8s-{kind}")
-    found = arguments(config(target, None, {}, parent))
+    found = arguments(config(target, {}, parent))
     assert list(found) == [o.call for o in shown(target.kind, parent)]
     for argument in found.values():
         assert {"number", "call", "display", "type", "tooltip", "group"} <= set(argument)
@@ -62,16 +64,16 @@ def test_each_option_once_with_what_is_mandatory(kind: str, parent: str) -> None
 
 
 def test_save_is_off_under_a_window_and_untouched_under_tshark() -> None:
-    assert {a["save"] for a in arguments(config(POD, None, {}, "gui")).values()} == {"false"}
-    assert not [a for a in arguments(config(POD, None, {}, "tshark")).values() if "save" in a]
+    assert {a["save"] for a in arguments(config(POD, {}, "gui")).values()} == {"false"}
+    assert not [a for a in arguments(config(POD, {}, "tshark")).values() if "save" in a]
 
 
 def test_what_is_none_of_ours_has_no_options() -> None:
-    assert config(None, None, {}, "gui") == ""
+    assert entry._config(argv.parse(["--extcap-config", "--extcap-interface", "eth0"])) == ""
 
 
 def test_a_selectors_default_stands_on_its_value() -> None:
-    text = config(BROWSE, None, {}, "gui")
+    text = config(BROWSE, {}, "gui")
     for option in OPTIONS:
         if option.choices:
             assert "default" not in arguments(text)[option.call]
@@ -80,17 +82,17 @@ def test_a_selectors_default_stands_on_its_value() -> None:
 
 def test_what_is_remembered_is_the_next_default_under_a_window_only() -> None:
     stored = {"nic": "net7", "method": "upload", "limit-packets": "5", "promiscuous": "true", "comment": "a b"}
-    text = config(POD, None, stored, "gui")
+    text = config(POD, stored, "gui")
     assert selected(text, "nic") == ["net7"], "offered although no list has it"
     assert selected(text, "method") == ["upload"]
     found = arguments(text)
     assert [found[c]["default"] for c in ("limit-packets", "promiscuous", "comment")] == ["5", "true", "a b"]
-    assert config(POD, None, stored, "tshark") == config(POD, None, {}, "tshark")
+    assert config(POD, stored, "tshark") == config(POD, {}, "tshark")
 
 
 @given(st.text(), st.text())
 def test_any_remembered_text_keeps_the_grammar(one: str, other: str) -> None:
-    text = config(POD, None, {"comment": one, "nic": other}, "gui")
+    text = config(POD, {"comment": one, "nic": other}, "gui")
     text.encode("utf-8")
     found = arguments(text)
     assert list(found) == [o.call for o in shown("pod", "gui")]
@@ -121,6 +123,6 @@ def test_what_was_not_fetched_is_counted_too() -> None:
 
 
 def test_few_enough_without_reload() -> None:
-    lines = read(config(BROWSE, None, {}, "gui"))
+    lines = read(config(BROWSE, {}, "gui"))
     for option in OPTIONS:
         assert sum(kind == "value" and a["arg"] == str(option.number) for kind, a in lines) <= FEW
