@@ -26,7 +26,7 @@ class _Collect:
     def __init__(self) -> None:
         self.out, self.err = bytearray(), bytearray()
 
-    def stdout(self, data: memoryview, _last: bool, /) -> None:
+    def stdout(self, data: memoryview, /) -> None:
         self.out += data[: self.LIMIT - len(self.out)]
 
     def stderr(self, data: bytes, /) -> None:

@@ -97,7 +97,7 @@ class _Answer:
     def __init__(self) -> None:
         self.out, self.err = bytearray(), bytearray()
 
-    def stdout(self, data: memoryview, _last: bool, /) -> None:
+    def stdout(self, data: memoryview, /) -> None:
         self.out += data[: probe.LIMIT - len(self.out)]
 
     def stderr(self, data: bytes, /) -> None:

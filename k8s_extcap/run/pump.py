@@ -14,15 +14,15 @@ from k8s_extcap.wire.pcap import Header, NotCaptureError, Reader
 
 _log = logging.getLogger(__name__)
 
-BATCH = 262144  # bytes gathered at most before they are handed on; the pipe takes four of them
 HOLD = 0.3  # seconds that a header without packets is held: a tcpdump that fails prints one first, and ends at once
 LEFT = 48 << 20  # bytes that a capture's end reads without a ceiling: a ring of 16 MiB, and 13-23 MB that sockets hold
 BURST = 1.0  # seconds of the rate ceiling that may come at once
 HEAP = 8 << 20  # bytes; our largest pieces are a tenth. Untouched, so it costs no memory
 # A connection of which nothing is read carries no signs of life either: the kubelet's side answers pings in the order
-# of its packets, and reads nothing while it cannot. So a little is read, 256 KiB a second; every four were too few.
+# of its packets, and reads nothing while it cannot. So a little is read: one read a second, 1 MiB at most. A quarter of
+# it each second was enough too, the same each four seconds was not.
 SIP = 1.0
-KEPT = 4 << 20  # bytes that wait for a reader that stands still; what is read beyond them is counted and left out
+KEPT = 16 << 20  # bytes that wait for a reader that stands still: 16 s of that. More is counted and left out
 TOLD = 1.0  # seconds of a reader's standing still that the log speaks of
 
 
@@ -120,19 +120,20 @@ class Pump:
         """Seconds for which the reader of the sink has."""
         return self._stopped.seconds()
 
-    def take(self, data: memoryview, *, last: bool) -> None:
-        """`last`: nothing more is at hand, so it is written now."""
+    def take(self, data: memoryview) -> None:
+        """What one read brought: written now, as far as it is whole."""
         if self._reported_full:
             return
         if self._sink.pending >= KEPT and self.released:
             self._leave_out(data)
-        elif last and self._started and self._held is None and self._on_first is None:
+        elif self._started and self._held is None and self._on_first is None:
             written = 0
             for piece in self.reader.take(data):
                 written += len(piece)
                 self._sink.put(piece)
             self._after(written)
-        elif self.reader.push(data) >= BATCH or last:
+        else:
+            self.reader.push(data)
             self._convert()
 
     def _leave_out(self, data: memoryview) -> None:

@@ -59,8 +59,8 @@ class RemoteStream:
 
     # the exec calls these
 
-    def stdout(self, data: memoryview, last: bool, /) -> None:
-        self._pump.take(data, last=last)
+    def stdout(self, data: memoryview, /) -> None:
+        self._pump.take(data)
 
     def stderr(self, data: bytes, /) -> None:
         for line in self._lines.feed(data):

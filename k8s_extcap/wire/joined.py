@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-ROOM = 262144  # bytes; one read brings no more
+ROOM = 1 << 20  # bytes; one read brings no more. Of a stream that is not busy only its first pages are ever touched
 
 
 class Joined:

@@ -14,11 +14,11 @@ LARGEST = 262144  # bytes of one record or block: libpcap's MAXIMUM_SNAPLEN; dum
 # An enhanced packet block: type 6, total length, interface, time high, time low, captured, original, then the data,
 # padding, the total length again. Captured and original are the last two numbers of a pcap record, so they pass with
 # the data. One packet's end and the next one's beginning are packed in one call, by the first one's `captured & 3`.
-_EPB = struct.Struct("<IIIII").pack
 _PADDING = ("", "xxx", "xx", "x")
 _BETWEEN = tuple(struct.Struct("<" + pad + "IIIIII").pack for pad in _PADDING)
 _END = tuple(struct.Struct("<" + pad + "I").pack for pad in _PADDING)
-_SIZES = struct.Struct("<II").pack  # captured, original: of a record in the other byte order
+_RECORD = struct.Struct("<III").unpack_from  # seconds, their fraction, captured
+_BIG, _LITTLE = struct.Struct(">IIII").unpack_from, struct.Struct("<IIII").pack_into
 _BLOCK = struct.Struct("<III8xI").unpack_from  # type, total length, interface, captured
 # The same behind a block, in pairs: that block's total length and the type; total length and interface, which is 0.
 _NEXT = struct.Struct("<QQ8xI").unpack_from
@@ -53,44 +53,55 @@ class Walked(NamedTuple):
 
 
 def to_blocks(buffer: memoryview, order: str, digits: int, interface: int, most: Most = ENDLESS) -> Walked:
-    """Of records in that byte order, with so many digits behind the second, blocks of that interface."""
-    scale, limited, damage = 10**digits, any(most), ""
-    unpack, swapped = struct.Struct(order + "III").unpack_from, struct.Struct(order + "II").unpack_from
+    """Of records in that byte order, with so many digits behind the second, blocks of that interface.
+
+    The loop is for what nearly all captures are, little-endian without a limit; the others are made so before.
+    """
+    if any(most):
+        part = whole(buffer, order, most)
+        done = to_blocks(buffer[: part.done], order, digits, interface)
+        return done if done.damage else done._replace(damage=part.damage)
+    if order == ">":
+        buffer = _little(buffer)
+    scale, unpack = 10**digits, _RECORD
     out: list[bytes | memoryview] = []
-    append = out.append
-    position, packets, last = 0, 0, len(buffer) - RECORD
-    total, odd, second, base, high = 0, 0, -1, 0, 0
+    append, between = out.append, _BETWEEN[0]
+    position, last, damage = 0, len(buffer) - RECORD, ""
+    total, second, base, high = 0, -1, 0, 0
     while position <= last:
         seconds, fraction, captured = unpack(buffer, position)
-        end = position + RECORD + captured
-        if captured > MOST:
-            damage = f"a packet of {captured} bytes"
-            break
-        if end - RECORD > last:
+        behind = position + captured
+        if behind > last or captured > MOST:
+            damage = f"a packet of {captured} bytes" if captured > MOST else ""
             break
         if seconds != second:
             second, base, high = seconds, seconds * scale & _LOW, seconds * scale >> 32
-        low, before, total = base + fraction, total, captured + 35 & -4
-        above = high
-        if low > _LOW:
-            low, above = low & _LOW, high + (low >> 32)
-        if packets:
-            append(_BETWEEN[odd](before, 6, total, interface, above, low))
-        else:
-            append(_EPB(6, total, interface, above, low))
-        if order == "<":
-            append(buffer[position + 8 : end])
-        else:
-            append(_SIZES(*swapped(buffer, position + 8)))
-            append(buffer[position + RECORD : end])
-        odd = captured & 3
-        position = end
-        packets += 1
-        if limited and _enough(most, packets, position - packets * RECORD):
-            break
+        before, total = total, captured + 35 & -4
+        try:
+            append(between(before, 6, total, interface, high, base + fraction))
+        except struct.error:  # the lower half is beyond 32 bits, or again before it; to ask costs every packet
+            ticks = seconds * scale + fraction
+            high, low = ticks >> 32, ticks & _LOW
+            base = low - fraction
+            append(between(before, 6, total, interface, high, low))
+        append(buffer[position + 8 : behind + RECORD])
+        between = _BETWEEN[captured & 3]
+        position = behind + RECORD
+    packets = len(out) // 2
     if packets:
-        append(_END[odd](total))
+        out[0] = out[0][4:]  # no block ends before the first
+        append(_END[len(out[-1]) & 3](total))
     return Walked(b"".join(out), packets, position - packets * RECORD, position, damage)
+
+
+def _little(records: memoryview) -> memoryview:
+    """Big-endian records in the other byte order, as far as they are whole."""
+    out, position = bytearray(records), 0
+    while position + RECORD <= len(out):
+        header = _BIG(out, position)
+        _LITTLE(out, position, *header)
+        position += RECORD + header[2]
+    return memoryview(out)
 
 
 def _enough(most: Most, packets: int, octets: int) -> bool:

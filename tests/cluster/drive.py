@@ -39,7 +39,7 @@ class _Handler:
         self.lines: asyncio.Queue[str] = asyncio.Queue()
         self.words: list[str] = []
 
-    def stdout(self, data: memoryview, _last: bool, /) -> None:
+    def stdout(self, data: memoryview, /) -> None:
         self.out += data
 
     def stderr(self, data: bytes, /) -> None:

@@ -41,8 +41,7 @@ class Collect:
         self.pieces: list[bytes] = []
         self.errors = b""
 
-    def stdout(self, data: memoryview, last: bool, /) -> None:
-        assert last
+    def stdout(self, data: memoryview, /) -> None:
         self.pieces.append(bytes(data))
 
     def stderr(self, data: bytes, /) -> None:
@@ -221,8 +220,8 @@ def test_packets_before_a_broken_frame_are_kept() -> None:
 
 def test_a_handler_that_fails_ends_the_stream_and_is_asked_no_more() -> None:
     class Failing(Collect):
-        def stdout(self, data: memoryview, last: bool, /) -> None:
-            super().stdout(data, last)
+        def stdout(self, data: memoryview, /) -> None:
+            super().stdout(data)
             raise ValueError("no capture")
 
     async def script(peer: Peer, collect: Collect) -> None:

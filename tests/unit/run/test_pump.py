@@ -44,7 +44,7 @@ class Bench:
         self.full += 1
 
     def take(self, data: bytes) -> None:
-        self.pump.take(memoryview(data), last=True)
+        self.pump.take(memoryview(data))
 
     def read(self) -> bytes:
         out = bytearray()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
-from k8s_extcap.wire.pace import LONG, MUCH, SHORT, SPAN, Pace
+from k8s_extcap.wire.pace import LONG, MUCH, SHORT, SPAN, STEP, Pace
 
-MOST = 262144
+MOST = 1 << 20
 MB = 1_000_000
 
 
-def after(rate: float, room: int, reads: int = 40, every: float = 0.01) -> Pace:
+def after(rate: float, room: int, reads: int = 90, every: float = 0.01) -> Pace:
     pace = Pace(MOST, lambda: room)
     for n in range(reads):
         pace.brought(int(rate * every), 100 + n * every)
@@ -23,7 +25,7 @@ def after(rate: float, room: int, reads: int = 40, every: float = 0.01) -> Pace:
         (0.1 * MB, 6 * MB, SHORT),
         (9 * MB, 6 * MB, SHORT),
         (12 * MB, 6 * MB, LONG),
-        (28 * MB, 6 * MB, MOST * 0.75 / 28e6),
+        (28 * MB, 6 * MB, LONG),
         (100 * MB, 6 * MB, MOST * 0.75 / 100e6),
         (1000 * MB, 6 * MB, SHORT),
         (28 * MB, 131_072, 131_072 / 4 / 28e6),
@@ -42,6 +44,13 @@ def test_what_gathers_finds_room(rate: float, room: int) -> None:
     rest = after(rate, room).rest
     assert SHORT <= rest <= LONG
     assert rest == SHORT or rate * rest <= 1.2 * min(room / 4, MOST * 0.75)
+
+
+def test_it_grows_by_steps() -> None:
+    """So that the sender finds out in time how much more may be under way."""
+    rests = [after(28 * MB, 6 * MB, reads).rest for reads in range(2, 90)]
+    assert all(0 <= more - less <= STEP * 1.001 for less, more in itertools.pairwise(rests))
+    assert (rests[0], rests[-1]) == (SHORT, LONG)
 
 
 def test_it_is_forgotten_soon() -> None:

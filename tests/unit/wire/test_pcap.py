@@ -166,6 +166,23 @@ def test_records_and_blocks_come_to_the_same(packets: list[Packet]) -> None:
     assert Reader(pcapng=True).feed(pcap(packets)) == Reader(pcapng=True).feed(pcap([]) + enhanced(packets))
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("nano", [False, True])
+@given(data=st.data())
+@settings(max_examples=50)
+def test_a_second_in_which_the_lower_half_of_the_time_overflows(order: str, nano: bool, data: st.DataObject) -> None:
+    """There and back again: several processors' packets are not in order, and a fraction may be of no second."""
+    scale = 10**9 if nano else 10**6
+    second = data.draw(st.integers(1, 300)) * 2**32 // scale
+    around = 2**32 - second * scale % 2**32
+    fractions = data.draw(
+        st.lists(st.one_of(st.integers(0, 2**32 - 1), st.integers(-3, 3).map(lambda n: max(0, around + n) % 2**32)))
+    )
+    body = Reader(pcapng=True).feed(pcap([(second, f, b"abc", 3) for f in fractions], order=order, nano=nano))
+    high_low = [struct.unpack_from("<II", body, n * 36 + 12) for n in range(len(fractions))]
+    assert [(high << 32) + low for high, low in high_low] == [second * scale + f for f in fractions]
+
+
 @pytest.mark.parametrize(
     "block",
     [
