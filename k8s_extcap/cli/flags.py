@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from k8s_extcap.wireshark.options import MARKER, OPTIONS, Option
+from k8s_extcap.wireshark.option import Option
+from k8s_extcap.wireshark.options import MARKER, OPTIONS
 
 # As tcpdump, tshark and kubectl abbreviate them.
 SHORT = {"filter": "-f", "namespace": "-n", "container": "-c", "snaplen": "-s", "nic": "-i"}

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from k8s_extcap.cli.console import out, show, table
-from k8s_extcap.wireshark.options import GROUPS, OPTIONS, UNCHOSEN, Option
+from k8s_extcap.wireshark.option import UNCHOSEN, Option
+from k8s_extcap.wireshark.options import GROUPS, OPTIONS
 
 INTRODUCTION = """\
 # Options

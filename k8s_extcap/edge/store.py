@@ -18,7 +18,8 @@ from k8s_extcap.edge import folders
 from k8s_extcap.edge.allowed import OPTION
 from k8s_extcap.model.errors import ConfigError
 from k8s_extcap.model.ids import Name
-from k8s_extcap.wireshark.options import BY_CALL, MARKER, NONE, Option, shown
+from k8s_extcap.wireshark.option import NONE, Option
+from k8s_extcap.wireshark.options import BY_CALL, MARKER, shown
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:

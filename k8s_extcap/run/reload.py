@@ -24,7 +24,8 @@ from k8s_extcap.run import asked, resolve
 from k8s_extcap.run.session import open_session
 from k8s_extcap.wireshark import argv as arguments
 from k8s_extcap.wireshark.config import MANY, values
-from k8s_extcap.wireshark.options import BY_CALL, Option, find, unset
+from k8s_extcap.wireshark.option import Option, unset
+from k8s_extcap.wireshark.options import BY_CALL, find
 from k8s_extcap.wireshark.request import connection_of, settle
 from k8s_extcap.wireshark.target import checked
 

@@ -8,7 +8,8 @@ remember as the next defaults. tshark refuses `-o extcap.…` for such options, 
 from __future__ import annotations
 
 from k8s_extcap.model.ids import Name
-from k8s_extcap.wireshark.options import TYPES, UNCHOSEN, Option, shown
+from k8s_extcap.wireshark.option import TYPES, UNCHOSEN, Option
+from k8s_extcap.wireshark.options import shown
 
 FEW = 50  # values of a selector in the dialog: it is read by the host before every start
 MANY = 1000  # values after Reload: the longest list that a person scrolls, and 4.0 still opens at once

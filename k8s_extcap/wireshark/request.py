@@ -12,7 +12,8 @@ from k8s_extcap.model.errors import UsageError
 from k8s_extcap.model.ids import Name
 from k8s_extcap.model.request import CaptureRequest, Connection, Helper, Limits, MethodName
 from k8s_extcap.wireshark import target, units
-from k8s_extcap.wireshark.options import BY_CALL, OPTIONS, Option, unset
+from k8s_extcap.wireshark.option import Option, unset
+from k8s_extcap.wireshark.options import BY_CALL, OPTIONS
 
 FILTER_LIMIT = 16 * 1024  # bytes; what the far side compiles before packets flow
 NIC_LIMIT = 15  # IFNAMSIZ - 1, include/uapi/linux/if.h

@@ -27,7 +27,7 @@ LISTING = (
 )
 CONFIG = (
     "k8s_extcap.edge.allowed k8s_extcap.edge.store k8s_extcap.model.errors k8s_extcap.wireshark.config "
-    "k8s_extcap.wireshark.options"
+    "k8s_extcap.wireshark.option k8s_extcap.wireshark.options"
 )
 # `__future__` is what `from __future__ import annotations` reads: 0.02 ms.
 ALWAYS = {"__future__", "posix", "time", *OWN.split()}

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import k8s_extcap
-from k8s_extcap.wireshark.options import BY_CALL, UNCHOSEN
+from k8s_extcap.wireshark.option import UNCHOSEN
+from k8s_extcap.wireshark.options import BY_CALL
 from testbed.demo.cluster import DemoCluster
 
 ENTRY = Path(k8s_extcap.__file__).parent / "__main__.py"

@@ -12,7 +12,8 @@ from k8s_extcap import entry
 from k8s_extcap.model import ids
 from k8s_extcap.wireshark import argv
 from k8s_extcap.wireshark.config import FEW, MANY, clean, config, values
-from k8s_extcap.wireshark.options import BY_CALL, OPTIONS, UNCHOSEN, shown
+from k8s_extcap.wireshark.option import UNCHOSEN
+from k8s_extcap.wireshark.options import BY_CALL, OPTIONS, shown
 
 # extcap_parser.c: a value ends at the first brace that a brace, white space or the line's end follows.
 _GROUP = re.compile(r"\{([^=}]+)=(.*?)\}(?=\{|\s|$)")

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from k8s_extcap.wireshark.options import (
-    BY_CALL,
-    GROUPS,
-    KEEPS,
-    MARKER,
-    OPTIONS,
-    TYPES,
-    UNCHOSEN,
-    Option,
-    find,
-    shown,
-    unset,
-)
+from k8s_extcap.wireshark.option import KEEPS, TYPES, UNCHOSEN, Option, unset
+from k8s_extcap.wireshark.options import BY_CALL, GROUPS, MARKER, OPTIONS, find, shown
 
 KINDS = ("browse", "pod", "container", "deploy", "sts", "ds", "job", "svc", "ns", "node")
 # Types of Wireshark 4.0; `editselector` and `table` came later.
