@@ -94,7 +94,10 @@ def test_the_fin_starts_the_same_again(gui: Gui) -> None:
     window.stop()
     window.press_start()
     window.screen.wait("second capture", lambda _: len(tool.calls("--capture")) == 2)
-    window.wait_for_packets(3)
+    assert window.wait_for_packets(3) == 3
+    first, second = (pairs(argv) for argv in tool.calls("--capture"))
+    assert first.pop("--fifo") != second.pop("--fifo")
+    assert first == second
 
 
 def test_two_selected_rows_are_captured_together(gui: Gui) -> None:
