@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+from testbed.cluster import cgroups
 from testbed.matrix.berth import CONTAINER, POD, Berth, environment
 from testbed.matrix.remains import Left, Search
 
@@ -93,6 +94,31 @@ def _pod(garden: Garden) -> Iterator[None]:
 
 
 @contextmanager
+def _finished(garden: Garden) -> Iterator[str]:
+    """Its uid."""
+    cluster, space = garden.berth.ground.cluster, garden.berth.namespace
+    container = {"name": "c", "image": cluster.image("helper"), "imagePullPolicy": "IfNotPresent", "command": ["true"]}
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    garden.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "planted"}, "spec": spec})
+    garden.kubectl("wait", "pod/planted", "-n", space, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=30s")
+    yield str(cluster.get("pod", "planted", "-n", space)["metadata"]["uid"])
+    garden.kubectl("delete", "pod", "planted", "-n", space, "--wait=true")
+
+
+@contextmanager
+def _forgotten(garden: Garden) -> Iterator[None]:
+    """Of a pod that has ended says its object; it is called as the target's own program is."""
+    with _finished(garden) as uid, subprocess.Popen(["/bin/traffic", "3005"], executable="/bin/sleep") as process:
+        group = cgroups.ROOT / ("" if cgroups.is_v2() else "pids") / f"planted-pod{uid}"
+        group.mkdir()
+        (group / "cgroup.procs").write_text(str(process.pid))
+        yield
+        process.kill()
+        process.wait()
+        group.rmdir()
+
+
+@contextmanager
 def _container(garden: Garden) -> Iterator[None]:
     """Its entry can never be removed; terminated, it is announced and no leftover."""
     image = garden.berth.ground.cluster.image("helper")
@@ -153,6 +179,8 @@ PLANTS: dict[str, tuple[str, Callable[[Garden], object]]] = {
     "deleted program at work": ("mapped", _mapped),
     "Job": ("objects", _job),
     "pod": ("objects", _pod),
+    "finished pod": ("ended", _finished),
+    "process of a finished pod": ("processes", _forgotten),
     "ephemeral container at work": ("containers", _container),
     "journal": ("journals", _journal),
     "client's process": ("here", _client),

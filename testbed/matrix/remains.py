@@ -10,7 +10,7 @@ import json
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from testbed.cluster.errors import BedError
 from testbed.matrix.berth import POD, Berth
 from testbed.matrix.census import Process
 
-#: The pod's own: its program, the sandbox's, and the runtime's first moment of any process.
+#: The target's own: its program, the sandbox's, and the runtime's first moment of any process.
 OWN = ("/bin/traffic ", "/pause")
-WAITING = "idle=$1 left=$2"  # the command of an ephemeral container, which ends itself
+WAITING = "idle=$1 left=$2"  # the command of an ephemeral container and of a copy's, which end themselves
 #: Folders of a container that are looked at: wherever an upload may be written, and their neighbours.
 FOLDERS = ("", "tmp", "dev", "dev/shm", "var/tmp", "run", "root", "home", "var/log", "k8s-extcap")
 #: What a capture may keep below its home: the log, what was chosen and captured lately, empty folders.
@@ -41,6 +41,7 @@ class Left:
     files: list[str] = field(default_factory=list)
     mapped: list[str] = field(default_factory=list)
     objects: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
     containers: list[str] = field(default_factory=list)
     journals: list[str] = field(default_factory=list)
     here: list[str] = field(default_factory=list)
@@ -70,6 +71,7 @@ SPOKEN = {
     "files": "file in the pod",
     "mapped": "deleted program at work",
     "objects": "object",
+    "ended": "finished pod",
     "containers": "container in the pod",
     "journals": "journal",
     "here": "process here",
@@ -110,10 +112,11 @@ class Search:
         strangers = [p for p in processes if p.network in networks and p not in members]
         for process in (*members, *strangers):
             waits = WAITING in process.line or process.line == "sleep 5"
-            if process.line.startswith(OWN) or (waits and any(one in process.group for one in waiting)):
+            own = process.line.startswith(OWN)
+            if (own and self._target in process.group) or (waits and any(one in process.group for one in waiting)):
                 continue
-            if waits and not asked:
-                continue  # the command of a container of ours, which is looked at where the API can be asked
+            if (own or waits) and not asked:
+                continue  # of a pod or container of ours, which is looked at where the API can be asked
             left.processes.append(process.line[:80])
             left.mapped += [f"{path} ({process.pid})" for path in process.mapped]
         left.files += sorted({name for _, name in self._names(processes)} - self._known)
@@ -156,7 +159,8 @@ class Search:
             self._uids.add(meta["uid"])
             ended = pod["status"].get("phase") in ("Succeeded", "Failed")
             if not (ended and any(o["uid"] in finished for o in meta.get("ownerReferences", ()))):
-                left.objects.append(f"pod {meta['name']}")
+                spoken = f"pod {meta['name']} on {pod['spec'].get('nodeName', 'no node')}"
+                (left.ended if ended else left.objects).append(spoken)
         return waiting
 
     def _entries(self, pod: dict[str, Any], left: Left) -> list[str]:
@@ -204,19 +208,23 @@ class Search:
         elif name not in ("own", "user", "tmp", "run") and (not KEPT.fullmatch(name) or HALF_WRITTEN.search(name)):
             left.temporary.append(name)
 
-    def until_gone(self, within: float, may_stay: str = "") -> tuple[Left, float]:
-        """What is left when nothing is, or after `within` seconds, and how many seconds that took. `may_stay`: a field
-        of Left that counts as announced.
+    def until_gone(self, within: float, may_stay: Sequence[str] = ()) -> tuple[Left, float]:
+        """What is left when nothing is, or after `within` seconds, and how many seconds that took. `may_stay`: fields
+        of Left that count as announced.
         """
 
         def look() -> Left:
             left = self.look()
-            if may_stay:
-                left.remainder += [f"{SPOKEN[may_stay]}, for the next clean-up" for _ in getattr(left, may_stay)]
-                setattr(left, may_stay, [])
+            for name in may_stay:
+                left.remainder += [f"{SPOKEN[name]}, for the next clean-up" for _ in getattr(left, name)]
+                setattr(left, name, [])
             return left
 
         return until(look, lambda left: not left, within)
+
+    def until_ended(self, within: float) -> tuple[Left, float]:
+        """The same until nothing of it runs or lies in the cluster; an object that has ended may be there."""
+        return until(self.look, lambda left: not (left.inside or left.objects or left.containers), within)
 
     def until_outside(self, within: float) -> tuple[Left, float]:
         """The same of what runs or lies in the pod."""

@@ -31,7 +31,7 @@ def nothing(_scene: Scene) -> None:
 class Blow:
     """`hold` seconds pass between `strike` and `restore`; `silent`: the far side must end by itself meanwhile.
     `kills`: the capture is dead at once. `shared`: it falls on everybody on the bed, so once for all captures there.
-    `helped`: only where there is a helper. `leaves`: what of this machine may stay.
+    `helped`: only where there is a helper. `leaves`: what may stay for the next clean-up, fields of Left.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Blow:
     kills: bool = False
     shared: bool = False
     helped: bool = False
-    leaves: str = ""
+    leaves: tuple[str, ...] = ()
 
 
 def _group(number: signal.Signals) -> Callable[[Scene], None]:
@@ -156,5 +156,5 @@ BLOWS = (
     RESTARTED,
     Blow("helper evicted", _evict, helped=True),
     FROZEN,
-    Blow("credentials revoked", _revoke, leaves="journals"),
+    Blow("credentials revoked", _revoke, leaves=("journals", "ended")),
 )

@@ -169,6 +169,9 @@ def _strike(shot: Shot, scene: Scene, figures: dict[str, Figure], together: Toge
         go_on = ending.goes_on if shot.reconnect else ending.conclude
         figures["end"] = go_on(scene, before)
     ended = struck if blow.kills else time.monotonic()
+    if blow.leaves:
+        found, figures["ended_after"] = scene.search.until_ended(GIVEN_UP)
+        figures["ended_on"] = " ".join(pod.rpartition(" ")[2] for pod in found.ended)  # a copy may be on the other node
     left, _ = scene.search.until_gone(GIVEN_UP if blow.leaves else GONE, blow.leaves)
     figures["gone_after"] = round(time.monotonic() - ended, 1)
     if left.remainder:

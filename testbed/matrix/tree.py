@@ -25,10 +25,12 @@ _NOT_UNWOUND = """        if self._journal:
             self._reaper.release(finished=True)
         return []
 """
-#: Each of the three inner rings switched off. What they leave must be found by the search, or the search is worthless.
+_DEAD_REAPER = ("    lock = hold(path)\n", "    os._exit(0)\n    lock = hold(path)\n")
+
+#: Each of the inner rings switched off. What they leave must be found by the search, or the search is worthless.
 MUTANTS: Mapping[str, Changes] = {
     "unwind off": {"run/executor.py": ((_UNWOUND, _NOT_UNWOUND),)},
-    "reaper off": {"run/reaper.py": (("    lock = hold(path)\n", "    os._exit(0)\n    lock = hold(path)\n"),)},
+    "reaper off": {"run/reaper.py": (_DEAD_REAPER,)},
     "guard off": {
         "methods/guard.py": (
             (
@@ -36,6 +38,12 @@ MUTANTS: Mapping[str, Changes] = {
                 "finish() { :; }",
             ),
         )
+    },
+    # The outermost, so the one before it is off too.
+    "eviction off": {
+        "run/reaper.py": (_DEAD_REAPER,),
+        "methods/copy.py": (("IDLE = 30 ", "IDLE = 0 "),),
+        "methods/beside.py": (("until dd if=/dev/urandom", "until true if=/dev/urandom"),),
     },
 }
 

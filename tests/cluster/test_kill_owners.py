@@ -17,7 +17,7 @@ import pytest
 from k8s_extcap.methods.ephemeral import AT_MOST
 from testbed.cluster.bed import default_bed
 from testbed.cluster.handle import Cluster
-from testbed.matrix import tree
+from testbed.matrix import mutants, tree
 from testbed.matrix.berth import CONTAINER, POD, Berth, berths, environment, ground
 from testbed.matrix.deeds import STREAMING, Position
 from testbed.matrix.scene import Scene
@@ -30,7 +30,11 @@ def place(cluster: Cluster) -> Iterator[Berth]:
     cluster.need_bed("nodes to look at")
     with ground(default_bed(), cluster) as place, berths(place, 1) as made:
         # Objects count as old at once, by the server's clock: a minute of waiting is not what is tested here.
-        tree.plant(place.work / "eager", {"run/janitor.py": (("FRESH = 60.0", "FRESH = -60.0"),)})
+        changes: tree.Changes = {
+            "run/janitor.py": (("FRESH = 60.0", "FRESH = -60.0"),),
+            "methods/copy.py": (("IDLE = 30 ", "IDLE = 0 "),),  # the kubelet takes a minute or two by itself
+        }
+        tree.plant(place.work / "eager", changes)
         yield made[0]
 
 
@@ -120,6 +124,34 @@ def test_what_a_dead_capture_left_is_told_and_removed_by_its_user_alone(berth: B
         assert code == 0
         assert said.startswith("removed: helper job")
         assert not scene.search.until_gone(60)[0]
+
+
+@pytest.mark.slow
+def test_a_copy_that_nobody_deletes_is_evicted_and_the_next_clean_up_removes_what_is_left_of_it(
+    berth: Berth, tmp_path: Path
+) -> None:
+    with Scene(berth, "copy", tree=berth.ground.work / "eager") as scene:
+        scene.start(Position(STREAMING))
+        scene.reach()
+        scene.signal(signal.SIGSTOP)
+        for pid in scene.search.here():  # the capture and its reaper
+            os.kill(pid, signal.SIGKILL)
+        assert scene.process is not None
+        scene.process.wait(60)
+        left, _ = scene.search.until_ended(mutants.EVICTED)
+        assert not left.inside, left.spoken()
+        assert not left.objects, left.spoken()
+        assert len(left.ended) == 1
+        (name,) = {p["metadata"]["name"] for p in pods(berth) if p["status"].get("reason") == "Evicted"}
+        code, said = run(berth, tmp_path, "cleanup", "-n", berth.namespace)
+        assert (code, said) == (0, f"removed: pod {berth.namespace}/{name}\n")
+        run(berth, scene.home, "cleanup", "--journals-only")
+        assert not scene.search.until_gone(60)[0]
+
+
+def pods(berth: Berth) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = berth.ground.cluster.get("pods", "-n", berth.namespace)["items"]
+    return found
 
 
 def entries(berth: Berth) -> list[dict[str, Any]]:

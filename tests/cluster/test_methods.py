@@ -286,6 +286,22 @@ def test_a_copy_with_service_labels_takes_traffic_and_is_adopted_by_nobody(clust
     gone(cluster, "team", done.plan.steps[0].name)
 
 
+def test_a_copy_is_admitted_where_storage_is_counted(cluster: Cluster, session: Session, namespace: str) -> None:
+    """Its own volume is none of a LimitRange's or quota's business: they count what containers ask for."""
+    storage = {"ephemeral-storage": "64Mi"}
+    limits = {"limits": [{"type": "Container", "default": storage, "defaultRequest": storage, "max": storage}]}
+    # Exactly three containers: the pod's own, and the two of its copy.
+    quota = {"hard": {f"{kind}.ephemeral-storage": "192Mi" for kind in ("requests", "limits")}}
+    for kind, spec in (("LimitRange", limits), ("ResourceQuota", quota)):
+        body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": "storage"}, "spec": spec}
+        cluster.kubectl("create", "-n", namespace, "-f", "-", stdin=json.dumps(body))
+    copy(cluster, "team", "client-n1", namespace)
+    cluster.wait_ready("client-n1", namespace)
+    done = run(session, ask(cluster, "copy"), target_of(session, namespace, "client-n1"))
+    assert len(done.packets) >= 3, done.said
+    gone(cluster, namespace, done.plan.steps[0].name)
+
+
 def test_copies_that_would_do_harm_are_refused(cluster: Cluster, session: Session) -> None:
     for name, words in (("db-0", "belongs to StatefulSet db"), (cluster.pods("app=agent")[0].name, "DaemonSet")):
         with pytest.raises(MethodError, match=words):
