@@ -1,4 +1,7 @@
-"""Part `idle`: a node's capture without a filter must not carry itself: its own stream crosses that very node."""
+"""Part `idle`: a node's capture without a filter must not carry itself: its own stream crosses that very node.
+
+For a bed without the catalogue (`python -m testbed.cluster up --bare`), whose pods talk.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from testbed.matrix import product
-from testbed.matrix.pods import NODES
+from testbed.matrix.pods import IDLE, NAMESPACES, NODES
 from testbed.matrix.results import Cell, Figure, Outcome
 from testbed.matrix.site import Site
 
@@ -25,6 +28,9 @@ def cells(site: Site) -> Iterator[Cell]:
 
 
 def _idle(site: Site, node: str, choice: str) -> Outcome:
+    if _others(site, node):
+        return Outcome("not run", "other pods run on the node: python -m testbed.cluster up --bare")
+    site.pod(IDLE, node)  # its cable is one of the choices
     # The bed's nodes are joined by a cable of their own: the kubelet's stream for the API server crosses it.
     link = f"to-{next(n for n in NODES if n != node)}"
     nic = {DEFAULT: "", VETH: _veth(site, node), LINK: link}.get(choice, choice)
@@ -50,8 +56,14 @@ def _chosen(said: str) -> str:
     return next((w.strip(".,;:'") for w in said.split() if w.strip(".,;:'") in ("eth0", "cni0")), "")
 
 
+def _others(site: Site, node: str) -> bool:
+    """Whether pods run there that are not ours."""
+    running = site.api.items(f"/api/v1/pods?fieldSelector=spec.nodeName={node},status.phase=Running")
+    return any(pod["metadata"]["namespace"] not in NAMESPACES for pod in running)
+
+
 def _veth(site: Site, node: str) -> str:
-    """The host end of some pod's cable, from the node's own /sys: a name like veth1a2b3c4d."""
+    """The host end of a pod's cable, from the node's own /sys: a name like veth1a2b3c4d."""
     netns = site.bed.node(int(node[1:])).netns
     words = ["nsenter", f"--net={netns}", "ip", "-o", "link", "show", "type", "veth"]
     lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()

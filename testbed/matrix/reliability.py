@@ -178,10 +178,9 @@ def _stops(part: Sequence[Result]) -> list[str]:
 def _idle(part: Sequence[Result]) -> list[str]:
     lines = [
         "A node captured for 30 s without a user's filter and without a ceiling of the rate: the capture's own stream",
-        "crosses that node, and must not be captured itself. Below 100,000 bytes a second, with the pods' own traffic.",
-        "`lo` and `any` are never chosen. Whoever asks for them gets the container runtime's streaming port too, a",
-        "random one that carries the capture itself ([methods.md](methods.md)): only the ceiling of the rate holds it.",
-        "So it is kept there (20 MB/s after a first burst of 80 MB), for 5 s: by this measure a failure.",
+        "crosses that node, and must not be captured itself. Below 100,000 bytes a second, with one silent pod on each",
+        "node. `lo` and `any` are never chosen. Whoever asks for them gets them without the container runtime's",
+        "streaming port, a random one that carries the capture itself ([methods.md](methods.md)).",
         "",
     ]
     rows = [[r.what["node"], r.what["interface"], str(r.figures.get("interface", "")),
