@@ -112,7 +112,7 @@ def _revoked(part: Sequence[Result]) -> list[str]:
     for node in sorted({str(r.figures["ended_on"]) for r in found}):
         times = [number(r, "ended_after") for r in found if r.figures["ended_on"] == node]
         rows.append([node, runtimes.get(node, ""), str(len(times)), f"{min(times):.0f} to {max(times):.0f} s"])
-    head = ("a copy that nobody may delete, on", "runtime", "cells", "its last process is gone after")
+    head = ("a copy that nobody may delete, on", "runtime", "cells", "its last process is gone, from the capture's end")
     return table(head, rows) if rows else []
 
 
