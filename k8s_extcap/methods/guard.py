@@ -80,8 +80,9 @@ trap 'finish 1' TERM INT PIPE
 # The second tick: what was uploaded runs by now, its name is no longer needed.
 trap 'age=$((age+1)) silent=$((silent+1)); [ $age != 2 ] || clean
 if [ $due -gt 0 ]; then [ $silent -lt $due ] || kill -KILL $pid; elif [ $silent -ge $ticks ]; then finish 1; fi' ALRM
-"$@" 3<&- & pid=$!
+# Before the program runs: one that floods a stderr of which nobody reads would hold this word up for ever.
 say ready
+"$@" 3<&- & pid=$!
 # The reader and the ticker hold neither stdout nor stderr, or the exec would never end.
 (
   trap - EXIT HUP TERM INT PIPE USR1 USR2 ALRM
