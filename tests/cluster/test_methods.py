@@ -34,7 +34,6 @@ WORKS = "works"
 NO_RAW = "lacks the capability NET_RAW"
 NO_SHELL = "no shell"
 NO_TCPDUMP = "it has no tcpdump"
-SPACES = {"ordinary": "team", "restricted": "restricted", "baseline": "baseline"}
 
 # kind: (pod, resident, upload, ephemeral, nsenter); a cell is WORKS or a part of the refusal's sentence.
 TABLE: dict[str, tuple[str, str, str, str, str]] = {
