@@ -3,17 +3,14 @@ r"""The exec stream: a WebSocket to pods/exec. The one place that imports `picow
     stream = await open_exec(session, spec, handler)   handler gets stdout in batches, stderr, and the end
     stream.send(b"line\n")      stream.pause() / resume()      await stream.ended      stream.exit
 
-Versions 5 and 4 of the channel protocol are offered. The library's own pings stay off: they end a stream that is
-paused. Ours every 5 s keep balancers from cutting an idle stream and notice a frozen one while we do read.
+Versions 5 and 4 of the channel protocol are offered.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,6 +20,7 @@ import picows
 
 from k8s_extcap.kube import handshake, refused
 from k8s_extcap.kube.connect import Session
+from k8s_extcap.kube.pulse import LIVENESS, Liveness, Pulse
 from k8s_extcap.kube.unreached import unreached
 from k8s_extcap.model import paths
 from k8s_extcap.model.errors import ConnectError, ExtcapError, RemoteError
@@ -33,7 +31,6 @@ from k8s_extcap.wire.pace import Pace
 
 _log = logging.getLogger(__name__)
 
-FROZEN = 15.0  # seconds without any frame although pings were sent: three of them unanswered
 URL_LIMIT = 4096  # bytes of the request line: it passes proxies and stands in audit logs
 READ = ROOM  # bytes that one read brings at most. A quarter of it costs a third more CPU, 16 KiB twice as much
 RECORDS = READ // 16384 * (16384 + 64)  # the same with what TLS adds to each of its records
@@ -55,18 +52,6 @@ class Handler(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Liveness:
-    """How a dead connection is noticed. Seconds, but `unacknowledged`."""
-
-    ping: float = 5.0  # far below the 60 s of impatient balancers
-    frozen: float = FROZEN
-    unacknowledged: int = 10_000  # ms: bytes that nobody acknowledges so long mean that the peer is gone (Linux)
-
-
-LIVENESS = Liveness()
-
-
-@dataclass(frozen=True, slots=True)
 class Command:
     namespace: str
     pod: str
@@ -81,18 +66,15 @@ class ExecStream(picows.WSListener):
 
     def __init__(self, handler: Handler, life: Liveness = LIVENESS) -> None:
         self._handler = handler
-        self._life = life
         self._channels = Channels(channels.V4)
         self._transport: picows.WSTransport | None = None
-        self._paused = False
+        self.paused = False
         self._stdout = Joined(self._hand_on)
         self._pace = Pace(READ, self._room)
-        self._heard = time.monotonic()
-        self._pinger: asyncio.Task[None] | None = None
+        self._pulse = Pulse(life)
         self._socket: socket.socket | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.protocol = ""
-        self.frozen = False
         self.failure: BaseException | None = None
 
     @property
@@ -107,7 +89,12 @@ class ExecStream(picows.WSListener):
     @property
     def silence(self) -> float:
         """Seconds since the last frame."""
-        return time.monotonic() - self._heard
+        return self._pulse.silence
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the peer said nothing any more, and we ended it."""
+        return self._pulse.frozen
 
     # picows calls these
 
@@ -115,11 +102,8 @@ class ExecStream(picows.WSListener):
         self._transport = transport
         self.protocol = transport.response.headers.get("Sec-WebSocket-Protocol", "") or channels.V4
         self._channels = Channels(self.protocol)
-        sock = transport.underlying_transport.get_extra_info("socket")
-        if sock is not None:
-            self._socket = sock
-            self._patience(self._life.unacknowledged)
-        self._pinger = asyncio.get_running_loop().create_task(self._keep_alive())
+        self._socket = transport.underlying_transport.get_extra_info("socket")
+        self._pulse.start(self, self._socket)
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind, piece = frame.msg_type, frame.get_payload_as_memoryview()
@@ -135,17 +119,16 @@ class ExecStream(picows.WSListener):
         now = time.monotonic()
         self._pace.brought(brought, now)
         rest = self._pace.rest
-        if now - self._heard < rest and brought < FULL and not self._paused:
+        if now - self._pulse.heard < rest and brought < FULL and not self.paused:
             # Busy: the read before this was no longer ago. Asleep, not with a paused reader, as nothing here is more
             # urgent, and pausing costs as much as it saves.
             time.sleep(rest)
             now = time.monotonic()
-        self._heard = now
+        self._pulse.heard = now
 
     def on_ws_disconnected(self, _transport: picows.WSTransport) -> None:
         self._stdout.flush()  # what came with a frame that breaks the protocol, and ended the connection
-        if self._pinger:
-            self._pinger.cancel()
+        self._pulse.stop()
         if not self.ended.done():
             self.ended.set_result(None)
 
@@ -211,15 +194,22 @@ class ExecStream(picows.WSListener):
         return message is not None
 
     def pause(self) -> None:
-        if not self._paused and self._transport:
-            self._paused = True
+        if not self.paused and self._transport:
+            self.paused = True
             self._transport.underlying_transport.pause_reading()
 
     def resume(self) -> None:
-        if self._paused and self._transport:
-            self._paused = False
-            self._heard = time.monotonic()
+        if self.paused and self._transport:
+            self.paused = False
+            self._pulse.heard = time.monotonic()
             self._transport.underlying_transport.resume_reading()
+
+    def ping(self) -> bool:
+        """False once the connection is gone."""
+        if not self._transport or self._transport.is_disconnected:
+            return False
+        self._transport.send_ping(b"k8s-extcap")
+        return True
 
     def close(self) -> None:
         """Ends the connection in good order. Output still under way is lost: first wait for `exit`."""
@@ -230,30 +220,6 @@ class ExecStream(picows.WSListener):
     def abort(self) -> None:
         if self._transport:
             self._transport.disconnect(graceful=False)
-
-    async def _keep_alive(self) -> None:
-        """A pong is demanded only while we read: it stands behind all that we have not read. Nor are acknowledgements
-        then, as a proxy that cannot hand on to us may not read from us either.
-        """
-        paused = False
-        while self._transport and not self._transport.is_disconnected:
-            before = time.monotonic()
-            await asyncio.sleep(self._life.ping)
-            if time.monotonic() - before > 2 * self._life.ping:
-                self._heard = time.monotonic()  # this process stood still: what came meanwhile is to be read first
-            if self._paused != paused:
-                paused = self._paused
-                self._patience(0 if paused else self._life.unacknowledged)
-            self._transport.send_ping(b"k8s-extcap")
-            if not paused and time.monotonic() - self._heard > self._life.frozen:
-                self.frozen = True
-                self.abort()
-
-    def _patience(self, milliseconds: int) -> None:
-        """How long what we sent may stay unacknowledged, or unsent for want of the peer's window; 0: the system's."""
-        if self._socket is not None and sys.platform == "linux":  # elsewhere our ping alone notices it
-            with contextlib.suppress(OSError):  # a proxy's socket may be of another kind
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 async def open_exec(

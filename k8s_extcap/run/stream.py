@@ -9,7 +9,8 @@ from typing import Literal
 
 from k8s_extcap import payload
 from k8s_extcap.kube.connect import Session
-from k8s_extcap.kube.exec import FROZEN, Command, ExecStream, open_exec
+from k8s_extcap.kube.exec import Command, ExecStream, open_exec
+from k8s_extcap.kube.pulse import FROZEN
 from k8s_extcap.methods import guard, hearing, tcpdump
 from k8s_extcap.model.errors import ExtcapError, RemoteError, StreamError, clip
 from k8s_extcap.model.plan import ExecSpec, Target

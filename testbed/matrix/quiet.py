@@ -34,12 +34,12 @@ SETTLE = 1.0
 _FAST = """
 import sys
 from functools import partial
-from k8s_extcap.kube import exec as kube
+from k8s_extcap.kube import exec as kube, pulse
 from k8s_extcap.methods import guard
 from k8s_extcap.run import stream
 faster = float(sys.argv[1])
 guard.INTERVAL /= faster
-stream.open_exec = partial(kube.open_exec, life=kube.Liveness(ping=kube.LIVENESS.ping / faster))
+stream.open_exec = partial(kube.open_exec, life=pulse.Liveness(ping=pulse.LIVENESS.ping / faster))
 from k8s_extcap.cli.main import main
 sys.exit(main(sys.argv[2:]))
 """

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from k8s_extcap.kube.connect import Session
-from k8s_extcap.kube.exec import Command, ExecStream, Liveness, open_exec
+from k8s_extcap.kube.exec import Command, ExecStream, open_exec
+from k8s_extcap.kube.pulse import Liveness
 from k8s_extcap.model.request import Connection
 from k8s_extcap.run.session import open_session
 from k8s_extcap.wire import pace
