@@ -5,9 +5,11 @@ from __future__ import annotations
 from testbed.cluster import pki
 from testbed.cluster.bed import API_SERVICE, Bed
 
+FORM = 2  # of the certificates: those of another one in a cache are made anew
+
 
 def make(bed: Bed, nodes: int) -> None:
-    done = bed.pki / f"complete-{nodes}"  # written last: a set that a kill cut short is made anew
+    done = bed.pki / f"complete-{nodes}.{FORM}"  # written last: a set that a kill cut short is made anew
     if done.exists():
         return
     authority = pki.Authority(bed.pki)

@@ -110,10 +110,12 @@ def _unpack(root: Path, suite: str, package: str) -> None:
     state = root / "apt" / suite
     for folder in ("lists/partial", "cache/archives/partial"):
         (state / folder).mkdir(parents=True, exist_ok=True)
+    (state / "status").touch()  # as if nothing was installed: else apt wants the installed version where that is newer
     (state / "sources.list").write_text(f"deb [signed-by={KEYRING}] {debian_mirror()} {suite} main\n")
     (state / "apt.conf").write_text(
         f'Dir::Etc::sourcelist "{state}/sources.list";\nDir::Etc::sourceparts "-";\n'
-        f'Dir::State::lists "{state}/lists";\nDir::Cache "{state}/cache";\nAcquire::Languages "none";\n'
+        f'Dir::State::lists "{state}/lists";\nDir::State::status "{state}/status";\n'
+        f'Dir::Cache "{state}/cache";\nAcquire::Languages "none";\n'
         'Acquire::Check-Valid-Until "false";\n'  # sid's Release file is valid a week; mirrors and clocks lag
         'APT::Sandbox::User "root";\n'
     )

@@ -65,6 +65,13 @@ def _name(common_name: str, group: str = "") -> x509.Name:
     return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
+# Python 3.13 trusts no authority without it (VERIFY_X509_STRICT; RFC 5280, section 4.2.1.3).
+_AUTHORITY = x509.KeyUsage(
+    digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
+    key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
+)  # fmt: skip
+
+
 class Authority:
     """A certificate authority in a folder: made at the first call, read at later ones."""
 
@@ -75,7 +82,8 @@ class Authority:
             assert isinstance(key, ec.EllipticCurvePrivateKey)
             self.key = key
             self.certificate = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
-        except FileNotFoundError:
+            self.certificate.extensions.get_extension_for_class(x509.KeyUsage)
+        except (FileNotFoundError, x509.ExtensionNotFound):
             self.key = ec.generate_private_key(ec.SECP256R1())
             self.certificate = self._sign(_name("testbed-ca"), self.key, issuer=_name("testbed-ca"), authority=True)
             write(folder / "ca.key", _pem(self.key))
@@ -104,6 +112,8 @@ class Authority:
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
+        if authority:
+            builder = builder.add_extension(_AUTHORITY, critical=True)
         if usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from testbed.cluster import credentials, pki
@@ -31,6 +33,7 @@ def test_server_and_client_trust_each_other(bed: Bed) -> None:
     server.verify_mode = ssl.CERT_REQUIRED
     server.load_cert_chain(folder / "apiserver.crt", folder / "apiserver.key")
     client = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    client.verify_flags |= ssl.VERIFY_X509_STRICT  # Python 3.13's default
     client.load_cert_chain(folder / "dev.crt", folder / "dev.key")
     near, far = socket.socketpair()
     seen: list[Any] = []
@@ -88,6 +91,23 @@ def test_made_once(bed: Bed) -> None:
     before = {path: path.read_bytes() for path in bed.pki.iterdir()}
     credentials.make(bed, 2)
     assert {path: path.read_bytes() for path in bed.pki.iterdir()} == before
+
+
+def test_an_older_authority_without_its_usage_is_replaced(tmp_path: Path) -> None:
+    bed = Bed(tmp_path)
+    credentials.make(bed, 1)
+    certificate = x509.load_pem_x509_certificate((bed.pki / "ca.crt").read_bytes())
+    key = ec.generate_private_key(ec.SECP256R1())
+    older = x509.CertificateBuilder(
+        certificate.issuer, certificate.subject, key.public_key(), certificate.serial_number,
+        certificate.not_valid_before_utc, certificate.not_valid_after_utc,
+    ).sign(key, hashes.SHA256())  # fmt: skip
+    (bed.pki / "ca.crt").write_bytes(older.public_bytes(serialization.Encoding.PEM))
+    credentials.make(bed, 2)
+    made = x509.load_pem_x509_certificate((bed.pki / "ca.crt").read_bytes())
+    assert made.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    admin = x509.load_pem_x509_certificate((bed.pki / "admin.crt").read_bytes())
+    admin.verify_directly_issued_by(made)
 
 
 def test_a_set_cut_short_is_made_anew_by_the_same_authority(tmp_path: Path) -> None:
