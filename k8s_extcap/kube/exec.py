@@ -9,7 +9,6 @@ Versions 5 and 4 of the channel protocol are offered.
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import time
 from dataclasses import dataclass
@@ -28,8 +27,6 @@ from k8s_extcap.wire import channels
 from k8s_extcap.wire.channels import Channels, Exit
 from k8s_extcap.wire.joined import ROOM, Joined
 from k8s_extcap.wire.pace import Pace
-
-_log = logging.getLogger(__name__)
 
 URL_LIMIT = 4096  # bytes of the request line: it passes proxies and stands in audit logs
 READ = ROOM  # bytes that one read brings at most. A quarter of it costs a third more CPU, 16 KiB twice as much
@@ -222,14 +219,11 @@ class ExecStream(picows.WSListener):
             self._transport.disconnect(graceful=False)
 
 
-async def open_exec(
-    session: Session, command: Command, handler: Handler, *, stdin: bool = True, life: Liveness = LIVENESS
-) -> ExecStream:
+async def open_exec(session: Session, command: Command, handler: Handler, *, life: Liveness = LIVENESS) -> ExecStream:
     """Starts the command. The errors are the refused handshake's, by what the user can do about them."""
     query: list[tuple[str, str]] = [("command", word) for word in command.argv]
     query += [("container", command.container)] if command.container else []
-    query += [("stdin", "true")] if stdin else []
-    query += [("stdout", "true"), ("stderr", "true")]
+    query += [("stdin", "true"), ("stdout", "true"), ("stderr", "true")]
     path = f"{paths.one('pod', command.namespace, command.pod)}/exec?{urlencode(query)}"
     if len(path) > URL_LIMIT:
         raise RemoteError(

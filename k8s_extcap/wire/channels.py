@@ -31,10 +31,6 @@ class Exit:
     reason: str = ""
     message: str = ""
 
-    @property
-    def ok(self) -> bool:
-        return self.code == 0
-
 
 class Channels:
     """Give it each frame of the connection; it says which channel the bytes belong to.

@@ -16,7 +16,7 @@ from k8s_extcap.model.errors import clip
 from k8s_extcap.wire import records
 from k8s_extcap.wire.records import BLOCK_TYPE, LARGEST, MOST, OVERHEAD, RECORD, Most
 
-__all__ = ["HEADER", "LARGEST", "MOST", "Header", "NotCaptureError", "Reader", "printable"]
+__all__ = ["HEADER", "LARGEST", "MOST", "Header", "NotCaptureError", "Reader"]
 
 # First four bytes -> (byte order, fraction digits of a second).
 _MAGIC = {
@@ -182,13 +182,13 @@ class Reader:
     def end(self) -> None:
         """The stream is over. NotCaptureError if what came was too short to be one; a cut last record is dropped."""
         if self.header is None and self._buffer:
-            raise NotCaptureError(printable(bytes(self._buffer)))
+            raise NotCaptureError(_printable(bytes(self._buffer)))
 
     def _looks_right(self, buffer: bytes) -> bool:
         head = buffer[:4]
         if any(magic.startswith(head) for magic in _MAGIC):
             return True
-        raise NotCaptureError(printable(buffer))
+        raise NotCaptureError(_printable(buffer))
 
     def _parse(self, buffer: bytes) -> Header:
         order, digits = _MAGIC[buffer[:4]]
@@ -197,5 +197,5 @@ class Reader:
         return Header(order, digits, snaplen, link & 0xFFFF)
 
 
-def printable(data: bytes, limit: int = 200) -> str:
-    return clip(data[:_TEXT_LIMIT].decode("utf-8", "replace"), limit)
+def _printable(data: bytes) -> str:
+    return clip(data[:_TEXT_LIMIT].decode("utf-8", "replace"), 200)

@@ -191,7 +191,7 @@ def test_what_stands_before_the_status_and_the_close_of_the_same_read_is_kept() 
     stream, collect = play(script)
     assert (collect.output, collect.errors) == (b"tail", b"words")
     assert stream.exit is not None
-    assert stream.exit.ok
+    assert stream.exit.code == 0
 
 
 def test_a_ping_behind_packets_is_answered_and_holds_them_not_up() -> None:
