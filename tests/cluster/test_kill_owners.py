@@ -142,7 +142,9 @@ def test_a_copy_that_nobody_deletes_is_evicted_and_the_next_clean_up_removes_wha
         assert not left.inside, left.spoken()
         assert not left.objects, left.spoken()
         assert len(left.ended) == 1
-        (name,) = {p["metadata"]["name"] for p in pods(berth) if p["status"].get("reason") == "Evicted"}
+        ended = {p["metadata"]["name"]: p["status"] for p in pods(berth) if p["status"]["phase"] == "Failed"}
+        assert [status.get("reason") for status in ended.values()] == ["Evicted"], ended
+        (name,) = ended
         code, said = run(berth, tmp_path, "cleanup", "-n", berth.namespace)
         assert (code, said) == (0, f"removed: pod {berth.namespace}/{name}\n")
         run(berth, scene.home, "cleanup", "--journals-only")

@@ -50,6 +50,10 @@ def test_exit_codes(side: Side, protocol: str, script: str, code: int) -> None:
     }
 
 
+FOLDER = "permission denied"  # of runc 1.1.5; of one built with Go 1.20 or newer, as Debian 13's, the other
+NEWER_FOLDER = "is a directory"
+
+
 @both_protocols
 @pytest.mark.parametrize("generation", ["older", "newer"])
 @pytest.mark.parametrize(
@@ -59,7 +63,7 @@ def test_exit_codes(side: Side, protocol: str, script: str, code: int) -> None:
         ([""], 'unable to start container process: exec: "": executable file not found in $PATH'),
         (["/nope"], 'unable to start container process: exec: "/nope": stat /nope: no such file or directory'),
         (["/etc/hosts"], 'unable to start container process: exec: "/etc/hosts": permission denied'),
-        (["/etc"], 'unable to start container process: exec: "/etc": permission denied'),
+        (["/etc"], f'unable to start container process: exec: "/etc": {FOLDER}'),
         (
             ["/etc/hosts/x"],
             'unable to start container process: exec: "/etc/hosts/x": stat /etc/hosts/x: not a directory',
@@ -77,6 +81,8 @@ def test_a_command_that_cannot_start(side: Side, protocol: str, generation: str,
     )
     cause = f"Internal error occurred: {inner}" if protocol == V5 else inner
     status = got.status
+    if argv == ["/etc"] and NEWER_FOLDER in status["message"]:
+        cause = cause.replace(FOLDER, NEWER_FOLDER)
     assert ID.sub("ID", status["message"]) == f"Internal error occurred: {cause}"
     assert ID.sub("ID", status["details"]["causes"][0]["message"]) == cause
     assert (status["reason"], status["code"]) == ("InternalError", 500)
