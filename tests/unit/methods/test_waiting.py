@@ -79,6 +79,21 @@ def keep_on(running: list[subprocess.Popen[bytes]], seconds: float = 3) -> None:
         assert process.poll() is None, process.args
 
 
+def stop(running: list[subprocess.Popen[bytes]]) -> None:
+    """As the kubelet does: it need not wait for them."""
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+    end(running, 5)
+
+
+def only_the_hard_limit_evicts(rooms: list[Room]) -> None:
+    running = [room.in_copy(1, left="4") for room in rooms]
+    keep_on(running, 2.5)
+    assert not any(room.beyond for room in rooms)
+    assert until(lambda: all(room.beyond for room in rooms), 20)
+    stop(running)
+
+
 def test_it_ends_itself_although_neighbours_run(rooms: list[Room]) -> None:
     end([room.waits(1) for room in rooms])
 
@@ -104,16 +119,7 @@ def test_a_pods_deletion_need_not_wait_for_it(rooms: list[Room]) -> None:
         room.add(77)
     running = [room.waits(60) for room in rooms]
     keep_on(running, 0.5)  # the shell must have set its trap
-    for process in running:
-        process.send_signal(signal.SIGTERM)
-    end(running, 5)
-
-
-def stop(running: list[subprocess.Popen[bytes]]) -> None:
-    """As the kubelet does: it need not wait for them."""
-    for process in running:
-        process.send_signal(signal.SIGTERM)
-    end(running, 5)
+    stop(running)
 
 
 def test_a_copy_that_nobody_uses_has_its_pod_evicted(rooms: list[Room]) -> None:
@@ -126,21 +132,13 @@ def test_a_copy_that_nobody_uses_has_its_pod_evicted(rooms: list[Room]) -> None:
 def test_a_capture_keeps_a_copy_and_not_beyond_the_hard_limit(rooms: list[Room]) -> None:
     for room in rooms:
         room.add(77)
-    running = [room.in_copy(1, left="4") for room in rooms]
-    keep_on(running, 2.5)
-    assert not any(room.beyond for room in rooms)
-    assert until(lambda: all(room.beyond for room in rooms), 20)
-    stop(running)
+    only_the_hard_limit_evicts(rooms)
 
 
 def test_a_copy_that_cannot_tell_a_capture_waits_for_the_hard_limit(rooms: list[Room]) -> None:
     for room in rooms:
         (room.proc / "self" / "cgroup").unlink()
-    running = [room.in_copy(1, left="4") for room in rooms]
-    keep_on(running, 2.5)
-    assert not any(room.beyond for room in rooms)
-    assert until(lambda: all(room.beyond for room in rooms), 20)
-    stop(running)
+    only_the_hard_limit_evicts(rooms)
 
 
 def test_a_copys_container_that_was_started_again_does_not_wait_anew(rooms: list[Room]) -> None:
