@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from testbed.authority import USAGE
+
 YEARS = 10  # longer than any checkout of the bed lives; a test cluster must not die of a date
 
 
@@ -65,13 +67,6 @@ def _name(common_name: str, group: str = "") -> x509.Name:
     return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-# Python 3.13 trusts no authority without it (VERIFY_X509_STRICT; RFC 5280, section 4.2.1.3).
-_AUTHORITY = x509.KeyUsage(
-    digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
-    key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
-)  # fmt: skip
-
-
 class Authority:
     """A certificate authority in a folder: made at the first call, read at later ones."""
 
@@ -113,7 +108,7 @@ class Authority:
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
         if authority:
-            builder = builder.add_extension(_AUTHORITY, critical=True)
+            builder = builder.add_extension(USAGE, critical=True)
         if usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:

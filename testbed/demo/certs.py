@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from testbed.authority import USAGE
+
 # A demo cluster lives for minutes; a day before covers a clock that was set back meanwhile.
 _BEFORE, _AFTER = dt.timedelta(days=1), dt.timedelta(days=2)
 
@@ -49,11 +51,10 @@ def make(common: str, names: tuple[str, ...], addresses: tuple[str, ...] = ()) -
     """An authority and one server certificate for these names and addresses (elliptic keys: a millisecond)."""
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     identifier = x509.SubjectKeyIdentifier.from_public_key(root_key.public_key())
-    usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
     root = (
         _builder("demo-ca", "demo-ca", root_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
+        .add_extension(USAGE, critical=True)
         .add_extension(identifier, critical=False)
         .sign(root_key, hashes.SHA256())
     )
