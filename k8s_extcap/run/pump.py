@@ -22,7 +22,7 @@ HEAP = 8 << 20  # bytes; our largest pieces are a tenth. Untouched, so it costs 
 # of its packets, and reads nothing while it cannot. So a little is read: one read a second, 1 MiB at most. A quarter of
 # it each second was enough too, the same each four seconds was not.
 SIP = 1.0
-KEPT = 16 << 20  # bytes that wait for a reader that stands still: 16 s of that. More is counted and left out
+KEPT = 4 << 20  # bytes that wait for a reader that stands still: memory stays flat. More is counted and left out
 TOLD = 1.0  # seconds of a reader's standing still that the log speaks of
 
 
