@@ -15,7 +15,7 @@ _CFLAGS = "-Os -ffunction-sections -fdata-sections -fno-ident -g0"
 _LDFLAGS = "-static -s -Wl,--gc-sections"
 _LIBPCAP = """--with-pcap=linux --disable-shared --without-libnl --disable-usb --disable-netmap --disable-bluetooth
     --disable-dbus --disable-rdma --without-dag --without-septel --without-snf --without-turbocap --without-dpdk"""
-_TOOLS = ("make", "flex", "bison")  # the compiler and everything below it come with zig
+TOOLS = ("make", "flex", "bison")  # the compiler and everything below it come with zig
 _TCPDUMP = "--without-crypto --without-smi --without-cap-ng --disable-smb"
 
 
@@ -48,7 +48,7 @@ def _environment(row: Target, work: Path, cache: Path) -> dict[str, str]:
 
 def compile_into(work: Path, row: Target, cache: Path) -> None:
     """Build both programs for one processor in the empty folder `work`; they end in `work/out`."""
-    lacking = [tool for tool in _TOOLS if shutil.which(tool) is None]
+    lacking = [tool for tool in TOOLS if shutil.which(tool) is None]
     if lacking:
         raise BuildError(f"{', '.join(lacking)} not found: `apt-get install {' '.join(lacking)}`, then try again.")
     environment = _environment(row, work, cache)

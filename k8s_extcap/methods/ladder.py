@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from k8s_extcap.methods import admission, copy, ephemeral, nsenter, resident, special, upload
+from k8s_extcap.methods import admission, copy, ephemeral, nsenter, programs, resident, special, upload
 from k8s_extcap.methods.lookup import HOST_END
 from k8s_extcap.model.errors import LIMIT, MethodError, clip, fitted
 from k8s_extcap.model.plan import Facts, Plan, Target, Verdict
@@ -40,7 +40,11 @@ def assess(request: CaptureRequest, target: Target, facts: Facts, method: Method
     why = special.obstacle(method, target, facts)
     if not why and request.interface == HOST_END and method != "nsenter":
         why = "the host end of a veth is reached from the node only"
-    return Verdict(method, False, why) if why else TABLE[method].assess(request, target, facts)
+    if why:
+        return Verdict(method, False, why)
+    if method != "resident" and not facts.binaries:
+        return Verdict(method, False, programs.ABSENT, programs.ASK_INSTALL)
+    return TABLE[method].assess(request, target, facts)
 
 
 def assess_all(request: CaptureRequest, target: Target, facts: Facts, failed: Failed | None = None) -> list[Verdict]:
@@ -117,15 +121,13 @@ def _none(request: CaptureRequest, target: Target, verdicts: list[Verdict]) -> M
             f"Method {best.method} would capture {who} ({best.sentence}), but it leaves more than 'May use' allows: "
             f"choose it with --allow {best.method}, for good with 'k8s-extcap allow {best.method}'. {reasons}"
         )
-    if request.method != "auto" and not refused[0].ask:
-        return _reasoned(f"Method {request.method} cannot capture {who}: ", refused[0].sentence, ".")
     asking = next((v for v in refused if v.ask), None) or next((v for v in verdicts if v.ask), None)
+    named = f"Method {request.method} cannot capture {who}: " if request.method != "auto" and not refused[0].ask else ""
+    if named and not asking:
+        return _reasoned(named, refused[0].sentence, ".")
     if asking:
-        return _reasoned(
-            f"No allowed method can capture {who}. Nearest is {asking.method}: ",
-            asking.sentence,
-            f". It takes {asking.ask}.",
-        )
+        head = f"{named}{clip(refused[0].sentence, _REASON)}. " if named else f"No allowed method can capture {who}. "
+        return _reasoned(f"{head}Nearest is {asking.method}: ", asking.sentence, f". It takes {asking.ask}.")
     return MethodError(
         f"No allowed method can capture {who}. "
         + " ".join(f"{v.method}: {clip(v.sentence, _REASON)}." for v in _distinct(refused))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from k8s_extcap.model.plan import Binary, Facts, Upload
 from k8s_extcap.payload.arch import arch_of_name
 
+# What stands against every method but resident where there is no payload, and what it takes.
+ABSENT = "this installation of k8s-extcap came without the programs that are uploaded"
+ASK_INSTALL = "an installation from a wheel, or `python -m payload.build` in a checkout"
+
 
 def find(facts: Facts, name: str, machine: str = "") -> Binary | str:
     """The binary of program `name` for the target, or why there is none. `machine`: a container's `uname -m`."""
-    if not facts.binaries:
-        return "this installation of k8s-extcap came without the programs that are uploaded"
     spoken = facts.node_arch or machine
     arch = arch_of_name(spoken) if spoken else None
     if not spoken:

@@ -50,6 +50,7 @@ FAULTS = (
 )  # fmt: skip
 
 
+@pytest.mark.usefixtures("payload")
 @pytest.mark.parametrize("case", FAULTS, ids=lambda c: c.key)
 def test_a_fault_of_the_stream(case: Case, stage: Stage, own: DemoCluster) -> None:
     with own.fault(case.fault):

@@ -63,6 +63,7 @@ CASES = (
 )  # fmt: skip
 
 
+@pytest.mark.usefixtures("payload")
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.key)
 def test_what_cannot_be_captured(case: Case, stage: Stage) -> None:
     check(case.key, stage.show(case.interface, *case.options), case.when, case.do)
@@ -104,6 +105,7 @@ def test_what_is_wrong_is_told_at_once_and_nothing_larger_is_tried(case: Case, s
     assert "step patch" not in stage.log()
 
 
+@pytest.mark.usefixtures("payload")
 def test_the_advice_is_true(stage: Stage, demo_factory: Callable[..., AbstractContextManager[DemoCluster]]) -> None:
     """`no-capability` says that ephemeral would work: it does, in a cluster of its own, as the container stays."""
     with demo_factory() as own:

@@ -2,6 +2,7 @@
 
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 import pytest
 
 from payload.build import built
+from payload.compile import TOOLS
 from testbed.truth.capture import Capture
 from testbed.truth.files import frames
 from testbed.truth.launch import Flow, Running, send, sink
@@ -25,6 +27,8 @@ SNAP_IS_ALL = 65535
 
 @pytest.fixture(scope="session")
 def tcpdump() -> str:
+    if lacking := [tool for tool in TOOLS if shutil.which(tool) is None]:
+        pytest.skip(f"The payload cannot be built without {', '.join(lacking)}.")
     return str(built(ARCH) / "tcpdump")
 
 

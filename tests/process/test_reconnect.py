@@ -67,6 +67,7 @@ def fields(tshark: Tshark, file: Path, *names: str) -> list[list[str]]:
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
+@pytest.mark.usefixtures("payload")
 @pytest.mark.parametrize("method", ["resident", "upload"])
 def test_it_goes_on_in_the_same_file_and_the_gap_stands_in_it(
     own: DemoCluster, tshark_native: Tshark, tmp_path: Path, method: str

@@ -211,3 +211,14 @@ def test_sudo_is_told_to_keep_the_variables_of_the_network(checkout: Checkout, t
     assert [line.partition(" -- ")[0] for line in calls] == [f"--preserve-env={','.join(sorted(network))}"] * 2
     assert all("DEBIAN_FRONTEND=noninteractive" in line and "--no-remove" in line for line in calls)
     assert "secret" not in record.read_text(), "a proxy's password belongs into no process list"
+
+
+def test_an_installation_leaves_no_file_behind(checkout: Checkout, tmp_path: Path) -> None:
+    (checkout.root / "script" / "packages").write_text("run k8s-extcap-tool its-package none\n")
+    tool(tmp_path / "tools", "sudo", "echo installed")
+    tool(tmp_path / "tools", "apt-get", "exit 99")
+    (temporary := tmp_path / "temporary").mkdir(mode=0o777)
+    temporary.chmod(0o777)
+    done = as_nobody(checkout, tmp_path / "tools", TMPDIR=str(temporary), XDG_CACHE_HOME="/nonexistent")
+    assert "Installing with apt: its-package" in done.stderr
+    assert list(temporary.iterdir()) == []

@@ -22,7 +22,7 @@ from k8s_extcap.model.objects import (
     StateDetail,
 )
 from k8s_extcap.model.plan import ContainerFacts, Facts, Place, Target
-from k8s_extcap.model.request import METHODS
+from k8s_extcap.model.request import METHODS, MethodName
 from tests.unit.methods.samples import BINARIES, HELPER, facts, inside, pod, request, target
 
 NOWHERE = msgspec.structs.replace(pod().spec, node_name="")
@@ -143,6 +143,16 @@ def test_a_missing_right_is_asked_for_as_yaml() -> None:
 def test_the_policys_own_words_are_in_the_error() -> None:
     with pytest.raises(MethodError, match='violates PodSecurity "restricted:latest"'):
         ladder.plan(request(), target(), CHOICES["restricted"][0], "0")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_without_programs_to_upload_it_says_what_that_takes(method: MethodName) -> None:
+    with pytest.raises(MethodError) as caught:
+        ladder.plan(request(method=method, helper=HELPER), target(), replace(facts(), binaries={}), "0")
+    assert "came without the programs that are uploaded" in caught.value.sentence
+    assert "It takes an installation from a wheel, or `python -m payload.build` in a" in caught.value.sentence
+    assert ("it has no tcpdump" in caught.value.sentence) == (method == "resident")
+    assert len(caught.value.sentence) <= LIMIT
 
 
 def test_a_way_out_is_named_once() -> None:
