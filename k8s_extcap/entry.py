@@ -52,7 +52,6 @@ def _leave(text: str) -> NoReturn:
 
 
 def _list(call: Invocation) -> str:
-    del call
     from k8s_extcap.edge import catalog, host
     from k8s_extcap.wireshark import parent, sentences
 
@@ -65,8 +64,8 @@ def _list(call: Invocation) -> str:
         started = _refresh(now)
         if started and header is None and not host_program.only:  # what is named needs no catalog
             answer = _first_answer()
-    if header is not None and host_program.kind:
-        _remember_whom(header.context)
+    if not host_program.other:
+        _remember_whom(call.version, header.context if header else "")
     listed = answer or sentences.extcap() + sentences.interface("k8s-browse", sentences.BROWSE)
     named = [catalog.sentence(listed, name) or _unlisted(name) for name in host_program.named]
     if host_program.only:
@@ -74,12 +73,14 @@ def _list(call: Invocation) -> str:
     return listed + "".join(line for line in named if line not in listed)
 
 
-def _remember_whom(context: str) -> None:
-    """A window that stays open while the current context changes still means the cluster whose rows it shows."""
+def _remember_whom(version: str, context: str) -> None:
+    """A window that stays open while the current context changes still means the cluster whose rows it shows; and only
+    this call tells its version, which its dialogs depend on.
+    """
     from k8s_extcap.edge import catalog, host
 
     try:
-        catalog.show(host.identity(), context)
+        catalog.show(host.identity(), version, context)
     except OSError:
         pass  # a read-only home: then the newest list counts
 
@@ -138,7 +139,8 @@ def _config(call: Invocation) -> str:
     name = ids.parse(call.interface)
     if name is None:
         return ""
-    dialog = parent.read(host.command_line(), host.native).dialog
+    version, _ = catalog.shown_to(host.identity())
+    dialog = parent.read(host.command_line(), host.native).dialog(version)
     remembered: dict[str, str] = {}
     if dialog == "gui":
         from k8s_extcap.edge import allowed

@@ -2,7 +2,7 @@
 
     cache()/catalog/KEY/list      one header line, then the answer as it is printed
                        /origins   a line per name that was listed lately: the cluster it was listed from
-                       /shown/    by running program: the context whose rows it was given
+                       /shown/    by running program: its version, and the context whose rows it was given
                        /started   when a refresher was started last, and for which kubeconfig
                        /status    the last refresh in words, for doctor
 
@@ -21,6 +21,7 @@ from k8s_extcap.edge.folders import system
 MAGIC = "k8s-extcap-catalog-1"
 LIMIT = 4 * 1024 * 1024  # bytes of a file of ours that is read: 10,000 rows
 INTERVAL = 30  # seconds between two refreshes
+ANYBODY = "anybody"  # a program that the system does not tell from others
 LONGEST = 3600  # seconds of the longest back-off; a time further ahead was written by a wrong clock
 
 
@@ -134,17 +135,27 @@ def origin(interface: str) -> Origin | None:
     if len(found) > 1:
         from k8s_extcap.edge import host
 
-        shown = _text(f"{folder()}/shown/{host.identity()}", 4096)
+        _, shown = shown_to(host.identity())
         found.sort(key=lambda origin: origin.context != shown)  # stable: the newest stays in front of the others
     return found[0] if found else None
 
 
-def show(program: str, context: str) -> None:
-    """Remembers which context's rows a running program (its `host.identity`) was given. OSError."""
-    path = f"{folder()}/shown/{program}"
-    if program and _text(path, 4096) != context:
+def show(program: str, version: str, context: str) -> None:
+    """Remembers which context's rows a running program (its `host.identity`) was given, and its version. OSError.
+
+    Where nobody tells programs apart (""), the last one's version counts for all.
+    """
+    text = f"{version if version.replace('.', '').isdigit() else ''}\t{context if program else ''}"
+    path = f"{folder()}/shown/{program or ANYBODY}"
+    if _text(path, 4096) != text:
         folders.ensure(folder() + "/shown")
-        folders.write(path, context.encode("utf-8", "replace"))
+        folders.write(path, text.encode("utf-8", "replace"))
+
+
+def shown_to(program: str) -> tuple[str, str]:
+    """The version of that program and the context whose rows it was given; "" for what is not known."""
+    version, _, context = _text(f"{folder()}/shown/{program or ANYBODY}", 4096).partition("\t")
+    return version, context
 
 
 def origins() -> list[Origin]:

@@ -78,7 +78,8 @@ def from_invocation(call: Invocation, words: list[str] | None = None) -> Asked:
             f"'{call.interface}' is no interface of k8s-extcap. Names look like k8s-pod-NAMESPACE.POD; "
             "'k8s-extcap name' makes one."
         )
-    dialog = parent.read(host.command_line() if words is None else words, host.native).dialog
+    version, _ = catalog.shown_to(host.identity())
+    dialog = parent.read(host.command_line() if words is None else words, host.native).dialog(version)
     origin = catalog.origin(call.interface)
     header = catalog.header() if origin is None else None
     alias = name.alias or (origin.alias if origin else header.alias if header else "") or UNKNOWN

@@ -74,5 +74,5 @@ def _bind(listed: dict[str, tuple[str, Cluster]]) -> None:
     catalog.store_origins([*fresh, *old][:MOST])
     shown = Path(catalog.folder()) / "shown"
     for program in shown.iterdir() if shown.is_dir() else ():
-        if not host.alive(program.name):
+        if program.name != catalog.ANYBODY and not host.alive(program.name):
             program.unlink(missing_ok=True)

@@ -32,6 +32,10 @@ _WITHOUT = (
 _INTERFACE = ("interface", "source")
 _LISTS = ("list-data-link-types", "list-interfaces", "list-sources", "list-time-stamp-types")
 
+# A dialog's Save or Start follows `pref_valptr`, which an option with `save=false` has not: saveOptionToCaptureInfo in
+# ui/qt/extcap_options_dialog.cpp of 4.2.2, which Ubuntu 24.04 has. 4.1 led to it; 4.0, 4.4 and 4.6 survive.
+_DIES = ("4.1", "4.2")
+
 
 class Parent:
     """`kind` is `gui`, `tshark` or "" (`other`: somebody else; if not, unreadable). `named` are interface names of ours
@@ -64,10 +68,12 @@ class Parent:
         """
         return not self.other and (self.kind != "tshark" or self.lists or bool(self.named))
 
-    @property
-    def dialog(self) -> str:
-        """For `config`: `tshark` where options must be settable by `-o`, which also `wireshark -k` may use."""
-        return "tshark" if self.kind == "tshark" or self.preferences else "gui"
+    def dialog(self, version: str) -> str:
+        """For `config`: `gui` where we remember the options, `tshark` where the host has to: they must be settable by
+        `-o`, which also `wireshark -k` may use, or it is a window that dies of options that are not its own to save.
+        `version` is what the host told with its list, "" if nobody knows.
+        """
+        return "tshark" if self.kind == "tshark" or self.preferences or version in _DIES else "gui"
 
 
 class _Words:

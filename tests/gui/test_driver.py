@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -118,7 +119,8 @@ def test_k_and_i_start_at_once(gui: Gui) -> None:
 
 
 def test_values_of_the_dialog_reach_the_command_line(gui: Gui) -> None:
-    tool = install(gui, config=CONFIG)
+    once = {} if gui.version == "4.2" else {"Temporary": "for once"}  # 4.2 dies of it: wireshark/parent.py
+    tool = install(gui, config=CONFIG if once else re.sub("arg .*{save=false}.*\n", "", CONFIG))
     window = gui.open()
     window.wait_for_row(ROW)
     dialog = window.open_options(ROW)
@@ -126,7 +128,7 @@ def test_values_of_the_dialog_reach_the_command_line(gui: Gui) -> None:
     assert dialog.value("Text") == "some words"
     assert dialog.choices("Pick") == ["Entry one", "Entry two", "Entry three"]
     chosen = {"Text": "a {b} 'c'", "Number": "42", "Flag": "on", "Pick": "Entry three", "Radio": "To the right"}
-    for label, value in {**chosen, "Temporary": "for once"}.items():
+    for label, value in {**chosen, **once}.items():
         dialog.set(label, value)
     dialog.save()
     window.start(ROW)
@@ -136,7 +138,7 @@ def test_values_of_the_dialog_reach_the_command_line(gui: Gui) -> None:
         "--flag": "",
         "--pick": "three",
         "--radio": "right",
-        "--temporary": "for once",
+        **({"--temporary": "for once"} if once else {}),
     }
 
 

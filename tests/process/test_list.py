@@ -350,3 +350,11 @@ def test_ten_thousand_pods_cost_no_memory_and_no_rows(crowd: DemoCluster, demo: 
     assert len(pods(many.list())) == 32
     # Pages of 500 are all that differs: their text and their objects, for a moment.
     assert large - small < 48 * 1024, f"{small} and {large} KiB"
+
+
+def test_a_refresh_forgets_only_programs_that_ended(home: Home) -> None:
+    for program in ("", "4194304999-1"):
+        catalog.show(program, "4.2", "demo")
+    home.refresh()
+    assert catalog.shown_to("") == ("4.2", "")
+    assert catalog.shown_to("4194304999-1") == ("", "")

@@ -117,13 +117,22 @@ def test_who_asks(program: str, kind: str) -> None:
 def test_nobody_known_gets_everything() -> None:
     for command in ([], ["python3", "-i", A], ["bash"]):
         found = parent.read(command, native)
-        assert (found.kind, found.only, found.dialog) == ("", False, "gui")
+        assert (found.kind, found.only, found.dialog("4.4")) == ("", False, "gui")
 
 
 def test_options_on_the_command_line_need_options_that_are_stored() -> None:
-    assert read("-i", A).dialog == "tshark"
-    assert read("-k", program="wireshark").dialog == "gui"
-    assert read("-k", "-i", A, "-o", "extcap.k8s_pod_shop_web_1.nic:lo", program="wireshark").dialog == "tshark"
+    assert read("-i", A).dialog("4.4") == "tshark"
+    assert read("-k", program="wireshark").dialog("4.4") == "gui"
+    preference = ("-o", "extcap.k8s_pod_shop_web_1.nic:lo")
+    assert read("-k", "-i", A, *preference, program="wireshark").dialog("4.4") == "tshark"
+
+
+@pytest.mark.parametrize(
+    ("version", "dialog"),
+    [("", "gui"), ("4.0", "gui"), ("4.2", "tshark"), ("4.4", "gui"), ("4.6", "gui"), ("4.20", "gui"), ("14.2", "gui")],
+)
+def test_a_window_that_would_die_of_our_options_keeps_them_itself(version: str, dialog: str) -> None:
+    assert read("-k", program="wireshark").dialog(version) == dialog
 
 
 def test_a_cluster_is_asked_only_for_somebody_who_wants_to_see_it() -> None:

@@ -83,10 +83,24 @@ def test_the_same_name_in_two_contexts() -> None:
     assert found.context == "new"
     program = host.identity()
     assert host.alive(program)
-    catalog.show(program, "old")
+    catalog.show(program, "4.6", "old")
     found = catalog.origin("k8s-pod-a.b")
     assert found is not None
     assert found.context == "old"
+
+
+def test_each_program_has_its_version() -> None:
+    catalog.show("17-4711", "4.2", "one\tor\nother")
+    catalog.show("18-4712", "$(id)", "two")
+    assert catalog.shown_to("17-4711") == ("4.2", "one\tor\nother")
+    assert catalog.shown_to("18-4712") == ("", "two")
+    assert catalog.shown_to("19-4713") == ("", "")
+
+
+def test_where_programs_cannot_be_told_apart_the_last_ones_version_counts() -> None:
+    catalog.show("", "4.4", "one")
+    catalog.show("", "4.2", "two")
+    assert catalog.shown_to("") == ("4.2", "")
 
 
 def test_programs_that_ended_are_told_from_those_that_have_their_number_now() -> None:

@@ -85,7 +85,7 @@ def _parent(data: bytes) -> None:
     line = words(data)[:-1]
     found = parent.read(line, lambda word: word in ("lo", "eth0", "-"))
     assert found.kind in ("", "gui", "tshark")
-    assert found.dialog in ("gui", "tshark")
+    assert found.dialog("4.4") in ("gui", "tshark")
     for name in found.named:
         assert ids.parse(name) is not None
         assert ids.render(ids.parse(name) or Name("")) == name

@@ -26,6 +26,7 @@ _VARIABLE = (
     (re.compile(r"\bhttps?://(127\.0\.0\.1|10\.\d+\.\d+\.\d+):\d+"), "https://SERVER"),
     (re.compile(r"\b127\.0\.0\.1:\d+"), "ADDRESS"),
     (re.compile(r"cannot be loaded \([^)]*\)"), "cannot be loaded (REASON)"),  # OpenSSL's words of that version
+    (re.compile(r"/[\w/.]*/(?=k8s-extcap-[0-9a-f]{10}-)"), "FOLDER/"),  # the first that may be written there
     (re.compile(r"k8s-extcap-[0-9a-f]{10}\b"), "k8s-extcap-ID"),
     (re.compile(r"after \d+ packets"), "after N packets"),
 )
