@@ -21,6 +21,8 @@ extcap.k8s_pod_shop_web_1.limitpackets:100`.
 Wireshark's dialogs are remembered by this tool, by workload, not by Wireshark: *Remember for* says how widely. A text
 that is remembered is emptied by writing `none`; an emptied field looks to us like one that nobody touched. Method, *May
 use* and what else is consent go beyond their workload only with *everywhere*. tshark gets the table's defaults only.
+Wireshark 4.2 (Ubuntu 24.04 has it) crashes of options that are not its own to save: there it remembers them itself, for
+the one interface and until its pod is gone, and its dialogs have no *Remember for*.
 
 What captures *may use* is up to `ephemeral` where nobody says more. `k8s-extcap allow nsenter --context kind-dev` sets
 another default for one context: in Wireshark, tshark and `k8s-extcap capture`, until `k8s-extcap allow --remove`. It
