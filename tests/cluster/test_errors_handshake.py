@@ -23,6 +23,7 @@ from k8s_extcap.run.session import open_session
 from testbed.cluster.handle import Cluster
 from testbed.demo.cluster import DemoCluster
 from testbed.demo.rawclient import Client, exec_path
+from testbed.wait import until
 from tests.golden.errors.golden import Shown, check
 
 
@@ -73,6 +74,9 @@ def real_side(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
         "wait", "-n", namespace, "--for=jsonpath={.status.phase}=Succeeded", "pod/once-x2j7k", "--timeout=60s",
         timeout=70,
     )  # fmt: skip
+    # Before that the kubelet does not know the container and says less.
+    waits = ("get", "pod", "no-image", "-n", namespace, "-o", "jsonpath={..state.waiting.reason}")
+    assert until(lambda: "Image" in cluster.kubectl(*waits), 60, every=0.5)
     tree = yaml.safe_load(cluster.kubeconfig.read_text())
 
     def user(name: str, *rules: tuple[str, str]) -> Path:
