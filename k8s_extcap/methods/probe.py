@@ -66,6 +66,7 @@ if [ -n "$t" ] && [ -x "$t" ]; then
     (*ermission*|*ermitted*) say tcpdump_may 0;;
     (*uch\ device*) say tcpdump_may 1;;
   esac
+  [ ! -r /etc/passwd ] || while IFS=: read -r n x; do [ "$n" != tcpdump ] || say tcpdump_user 1; done </etc/passwd
 fi
 c=/sys/fs/cgroup
 line memory_max $c/memory.max
@@ -221,6 +222,7 @@ def parse(container: str, text: str) -> ContainerFacts:
         tcpdump=path[0] if path and _PATH.fullmatch(path[0]) else "",
         tcpdump_version=tuple(map(int, version[1].split("."))) if version else (),
         tcpdump_caps=None if may is None else may and not raw,
+        tcpdump_user=bool(get("tcpdump_user")),
         tools=tuple(t for t in TOOLS if t in get("tool")),
         places=_places(get("place")),
         nics=tuple(n.name for n in _nics(values) if n.up is not False),

@@ -43,7 +43,8 @@ def plan(request: CaptureRequest, target: Target, facts: Facts, verdict: Verdict
     mode = tcpdump.mode_of(inside.tcpdump_version, print_mode=request.print_mode)
     room = memory.ring(inside, upload=0, wanted=request.buffer_kib)
     path = request.tcpdump or inside.tcpdump
-    program = Program(verdict.container, path, room.kib, mode=mode, drop_to_root=inside.uid == 0)
+    stays = inside.uid == 0 and not (inside.tcpdump_user and inside.tcpdump_version == tcpdump.DIES_AS_ROOT)
+    program = Program(verdict.container, path, room.kib, mode=mode, drop_to_root=stays)
     spec, notes = exec_of(request, target, facts, program, inside.nics, room.sentence)
     why = f"{target.spoken()}: {verdict.sentence}, so nothing is added to the pod"
     return Plan(NAME, target, (), (spec,), f"{why}; {notes}." if notes else f"{why}.")

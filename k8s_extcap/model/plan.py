@@ -60,6 +60,7 @@ class ContainerFacts:
     tcpdump: str = ""  # path, "" where there is none
     tcpdump_version: tuple[int, ...] = ()
     tcpdump_caps: Tri = None  # has a file capability
+    tcpdump_user: bool = False  # /etc/passwd has a user of that name
     tools: tuple[str, ...] = ()  # of: dd sha256sum chmod rm mv sleep nsenter
     places: tuple[Place, ...] = ()
     nics: tuple[str, ...] = ()

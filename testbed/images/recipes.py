@@ -15,6 +15,7 @@ from testbed.images.oci import Image
 BUSYBOX = Path("/bin/busybox")
 NAMES = ("pause", "web", "busybox", "tcpdump", "filecaps", "helper", "traffic")
 SHELL = ("/bin/sh",)
+PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"
 
 
 def _busybox() -> bytes:
@@ -27,7 +28,7 @@ def _busybox() -> bytes:
         Folder("tmp", 0o1777),
         # No user `tcpdump`, on purpose: Debian's tcpdump then refuses to start without -Z root, as it does in many
         # images of the wild.
-        File("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"),
+        File("etc/passwd", PASSWD),
         File("etc/group", b"root:x:0:\nnobody:x:65534:\n"),
     ]
     return layer(entries)
@@ -40,7 +41,11 @@ def _tcpdump(capabilities: tuple[int, ...] = ()) -> bytes:
         raise compiler.CompilerError("no tcpdump on this machine: install the package tcpdump")
     said = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
     libraries = sorted(set(re.findall(r"(/\S+\.so\S*)", said)))
-    return layer([program("usr/bin/tcpdump", Path(path), capabilities), *(program(x, Path(x)) for x in libraries)])
+    entries = [program("usr/bin/tcpdump", Path(path), capabilities), *(program(x, Path(x)) for x in libraries)]
+    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    if "tcpdump version 4.99.4" in version:  # Ubuntu's dies of -Z root, so its images have to have its user
+        entries.append(File("etc/passwd", PASSWD + b"tcpdump:x:65533:65533::/nonexistent:/bin/false\n"))
+    return layer(entries)
 
 
 def _web(folder: Path) -> bytes:

@@ -155,6 +155,15 @@ def test_without_programs_to_upload_it_says_what_that_takes(method: MethodName) 
     assert len(caught.value.sentence) <= LIMIT
 
 
+@pytest.mark.parametrize(
+    ("version", "user", "stays"), [((4, 99, 3), True, True), ((4, 99, 4), True, False), ((4, 99, 4), False, True)]
+)
+def test_the_tcpdump_that_dies_as_root_runs_as_its_own_user(version: tuple[int, ...], user: bool, stays: bool) -> None:
+    there = inside(**{**RESIDENT, "tcpdump_version": version, "tcpdump_user": user})
+    command = ladder.plan(request(method="resident"), target(), facts(there), "0").execs[0].command
+    assert ("-Z" in command) == stays
+
+
 def test_a_way_out_is_named_once() -> None:
     with pytest.raises(MethodError) as caught:
         ladder.plan(request(method="ephemeral", helper=HELPER), target(), CHOICES["restricted"][0], "0")

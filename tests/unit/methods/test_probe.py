@@ -117,6 +117,8 @@ def test_it_names_the_programs_version_and_whether_it_may(shell: list[str], tmp_
     assert facts.tcpdump == "/usr/bin/tcpdump"
     assert facts.tcpdump_version == (4, 99, 3)
     assert facts.tcpdump_caps is False
+    users = [line.partition(":")[0] for line in Path("/etc/passwd").read_text().splitlines()]
+    assert facts.tcpdump_user == ("tcpdump" in users)
 
 
 def test_a_program_that_reads_its_input_does_not_eat_the_text(shell: list[str], tmp_path: Path) -> None:
