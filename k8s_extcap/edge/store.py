@@ -8,8 +8,8 @@ belongs to is seen from its name here, and only among the workloads that have a 
 when it was written. Dialog and capture ask the same function, so what the dialog shows is what an omitted argument
 means.
 
-`load` is on the hot lane and reads this one file. `cluster` is any stable word for the cluster that the caller uses
-for both, the alias of its context.
+This is the reading half, on the hot lane; `edge/storing.py` writes. `cluster` is any stable word for the cluster that
+the caller uses for both, the alias of its context.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from k8s_extcap.edge import folders
 from k8s_extcap.edge.allowed import OPTION
 from k8s_extcap.model.errors import ConfigError
 from k8s_extcap.model.ids import Name
-from k8s_extcap.wireshark.option import NONE, Option
-from k8s_extcap.wireshark.options import BY_CALL, MARKER, shown
+from k8s_extcap.wireshark.options import BY_CALL
 
 TYPE_CHECKING = False  # as typing's, without importing it
 if TYPE_CHECKING:
@@ -27,11 +26,9 @@ if TYPE_CHECKING:
 
 HEADER = "k8s-extcap options 1"
 LIMIT = 64 * 1024  # what the dialog may read; beyond it the records longest untouched are dropped
-PATIENCE = 5.0  # seconds for the lock: a writer needs milliseconds, so after this something holds it wrongly
 
 Key = tuple[str, str, str, str]  # cluster, namespace, workload, container
 _SAFE = frozenset("bcdfghjklmnpqrstvwxz2456789")  # of generated names: apimachinery, util/rand
-_EVERYWHERE = ("consent", "everywhere")  # the one scope that a consent may be kept for
 _ESCAPES = (("%", "%25"), ("\t", "%09"), ("\n", "%0A"), ("\r", "%0D"))
 
 
@@ -57,8 +54,8 @@ def load(cluster: str, name: Name, allowed: str = "") -> dict[str, str]:
         records = parse(folders.read(path(), LIMIT).decode("utf-8", "replace"))
     except ConfigError:
         records = {}
-    layers = _layers(records, cluster, name)
-    return _merged(_allowing(records, cluster, allowed), layers)
+    keys = layers(records, cluster, name)
+    return merged(allowing(records, cluster, allowed), keys)
 
 
 def resolve(cluster: str, name: Name, passed: dict[str, str], parent: str, allowed: str = "") -> dict[str, str]:
@@ -67,26 +64,6 @@ def resolve(cluster: str, name: Name, passed: dict[str, str], parent: str, allow
     """
     known = load(cluster, name, allowed) if parent == "gui" else {OPTION: allowed} if allowed else {}
     return {**known, **passed}
-
-
-def remember(cluster: str, name: Name, owner: str, passed: dict[str, str], parent: str, allowed: str = "") -> None:
-    """Keep the values of a dialog for the next time, as widely as its *Remember for* says. `name` is what is captured
-    (of a browse interface: what was chosen there), `owner` its workload by owner reference (see `owner_of`).
-
-    Nothing is written when no dialog's values were applied, nor under tshark, whose defaults cannot be told from
-    its `-o`. Raises ConfigError where the file cannot be written.
-    """
-    scope = passed.get(MARKER, "start")
-    if parent != "gui" or scope not in ("workload", "namespace", "everywhere"):
-        return
-    from k8s_extcap.edge import storing
-
-    def update(records: dict[Key, Record], now: int) -> None:
-        _update(_allowing(records, cluster, allowed), now, cluster, name, owner, passed, scope)
-        if cluster:
-            records.pop(_context(cluster), None)  # kept in a file of its own
-
-    storing.change(update)
 
 
 def owner_of(pod: Pod) -> str:
@@ -177,29 +154,30 @@ def _unescape(text: str) -> str:
     return text
 
 
-def _context(cluster: str) -> Key:
+def context(cluster: str) -> Key:
+    """The layer of a whole cluster; of "" the one that counts everywhere."""
     return (cluster, "", "", "")
 
 
-def _allowing(records: dict[Key, Record], cluster: str, allowed: str) -> dict[Key, Record]:
+def allowing(records: dict[Key, Record], cluster: str, allowed: str) -> dict[Key, Record]:
     """The records, with what is allowed in the context as one of them."""
     if allowed and cluster:
-        records[_context(cluster)] = Record(0, {OPTION: allowed})
+        records[context(cluster)] = Record(0, {OPTION: allowed})
     return records
 
 
-def _layers(records: dict[Key, Record], cluster: str, name: Name, owner: str = "") -> list[Key]:
+def layers(records: dict[Key, Record], cluster: str, name: Name, owner: str = "") -> list[Key]:
     """The widest first: everywhere, the context, the namespace if there is one, the workload, the container."""
-    layers = list(dict.fromkeys((_context(""), _context(cluster))))
+    keys = list(dict.fromkeys((context(""), context(cluster))))
     if name.kind == "browse":
-        return layers
+        return keys
     workload = _workload(records, cluster, name, owner)
     if name.namespace:
-        layers.append((cluster, name.namespace, "", ""))
-    layers.append((cluster, name.namespace, workload, ""))
+        keys.append((cluster, name.namespace, "", ""))
+    keys.append((cluster, name.namespace, workload, ""))
     if name.container:
-        layers.append((cluster, name.namespace, workload, name.container))
-    return layers
+        keys.append((cluster, name.namespace, workload, name.container))
+    return keys
 
 
 def _workload(records: dict[Key, Record], cluster: str, name: Name, owner: str) -> str:
@@ -215,44 +193,10 @@ def _workload(records: dict[Key, Record], cluster: str, name: Name, owner: str) 
     return max(fitting, key=lambda workload: (workload == alone, len(workload), workload), default=alone)
 
 
-def _merged(records: dict[Key, Record], layers: list[Key]) -> dict[str, str]:
+def merged(records: dict[Key, Record], keys: list[Key]) -> dict[str, str]:
+    """The values of those layers, of which the later win."""
     values: dict[str, str] = {}
-    for key in layers:
+    for key in keys:
         if key in records:
             values.update(records[key].values)
     return values
-
-
-def _plain(option: Option, value: str) -> str:
-    """One spelling for each meaning, so that a default chosen again is no choice."""
-    value = value.strip() or option.default
-    if option.kind in ("text", "file") and value.lower() == NONE and not option.default:
-        return ""
-    return value
-
-
-def _update(
-    records: dict[Key, Record], now: int, cluster: str, name: Name, owner: str, passed: dict[str, str], scope: str
-) -> None:
-    layers = _layers(records, cluster, name, owner)
-    wanted = {**_merged(records, layers), **passed}
-    last = len(layers) - 1
-    wide = {"everywhere": 0, "namespace": layers.index((cluster, name.namespace, "", "")) if name.namespace else last}
-    for option in shown(name.kind, "gui"):
-        if option.keep == "never":
-            continue
-        at = wide.get(scope, last) if option.keep == "any" or (option.keep, scope) == _EVERYWHERE else last
-        value = _plain(option, wanted.get(option.call, option.default))
-        for key in layers[at:]:
-            if key in records and (not cluster or key != _context(cluster)):
-                records[key].values.pop(option.call, None)
-        # Twice where the context's own consent stands between everywhere and this target.
-        for place in dict.fromkeys((at, last)):
-            above = layers[: place if place == at else place + 1]
-            if value != _plain(option, _merged(records, above).get(option.call, option.default)):
-                record = records.setdefault(layers[place], Record(now, {}))
-                # Emptied although a wider layer has a value: said in words, an empty value would be no value.
-                record.values[option.call] = value or NONE
-                record.stamp = now
-    for key in [key for key, record in records.items() if not record.values]:
-        del records[key]

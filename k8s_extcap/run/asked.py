@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from k8s_extcap.edge import allowed, catalog, consent, host, recents, store
+from k8s_extcap.edge import allowed, catalog, consent, host, recents, store, storing
 from k8s_extcap.edge.allowed import OPTION
 from k8s_extcap.kube import connect
 from k8s_extcap.model import ids
@@ -59,7 +59,8 @@ class Asked:
             name = ids.Name(name.kind, target.namespace, name.name, name.container, name.alias, name.digest)
         try:
             alias = _alias(target.context, self.request.connection.kubeconfig)
-            store.remember(alias, name, store.owner_of(target.pod), _harmless(self.passed), self.dialog, self.allowed)
+            owner = store.owner_of(target.pod)
+            storing.remember(alias, name, owner, _harmless(self.passed), self.dialog, self.allowed)
             recents.remember(name, target.context)
         except ConfigError as error:
             _log.warning("%s", error)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from k8s_extcap.cli import allow
-from k8s_extcap.edge import allowed, consent, store
+from k8s_extcap.edge import allowed, consent, store, storing
 from k8s_extcap.model import ids
 from k8s_extcap.model.errors import ConfigError, UsageError
 from k8s_extcap.model.ids import Name
@@ -134,7 +134,7 @@ def test_the_dialog_shows_it_and_keeps_it_as_nobodys_choice() -> None:
     alias = ids.alias_of("dev")
     assert store.load(alias, WEB, allowed.shown(alias)) == {"allow": "nsenter"}
     passed = {"allow": "nsenter", "snaplen": "96", MARKER: "workload"}
-    store.remember(alias, WEB, "", passed, "gui", "nsenter")
+    storing.remember(alias, WEB, "", passed, "gui", "nsenter")
     permit(remove=True)
     assert store.load(alias, WEB, allowed.shown(alias)) == {"snaplen": "96"}
 
@@ -143,11 +143,11 @@ def test_the_dialog_shows_it_and_keeps_it_as_nobodys_choice() -> None:
 def test_a_smaller_one_chosen_in_the_dialog_is_remembered(scope: str) -> None:
     permit("nsenter")
     alias = ids.alias_of("dev")
-    store.remember(alias, WEB, "", {"allow": "upload", MARKER: scope}, "gui", "nsenter")
+    storing.remember(alias, WEB, "", {"allow": "upload", MARKER: scope}, "gui", "nsenter")
     assert store.load(alias, WEB, "nsenter")["allow"] == "upload"
     other = store.load(alias, Name("pod", "shop", "db-0"), "nsenter")["allow"]
     assert other == "nsenter"
-    store.remember(alias, WEB, "", {"allow": "nsenter", MARKER: "workload"}, "gui", "nsenter")
+    storing.remember(alias, WEB, "", {"allow": "nsenter", MARKER: "workload"}, "gui", "nsenter")
     assert store.load(alias, WEB, "nsenter")["allow"] == "nsenter"
 
 

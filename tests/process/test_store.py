@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from k8s_extcap.edge import store
+from k8s_extcap.edge import store, storing
 from k8s_extcap.model.errors import ConfigError
 from k8s_extcap.model.ids import Name, alias_of
 from k8s_extcap.model.objects import Meta, OwnerReference, Pod
@@ -35,7 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def dialog(name: Name, scope: str = "workload", owner: str = "", **values: str) -> None:
     """A start from a dialog whose values are these."""
     passed = {call.replace("_", "-"): value for call, value in values.items()} | {MARKER: scope}
-    store.remember(HERE, name, owner, passed, "gui")
+    storing.remember(HERE, name, owner, passed, "gui")
 
 
 def loaded(name: Name, cluster: str = HERE) -> dict[str, str]:
@@ -49,7 +49,7 @@ def test_nothing_is_remembered_at_first() -> None:
 def test_stop_and_start_again_keeps_the_options() -> None:
     dialog(WEB, nic="lo", snaplen="96", comment="a\tb\nc%09=")
     for _ in range(3):
-        store.remember(HERE, WEB, "", {}, "gui")  # the second start passes nothing at all
+        storing.remember(HERE, WEB, "", {}, "gui")  # the second start passes nothing at all
         assert loaded(WEB) == {"nic": "lo", "snaplen": "96", "comment": "a\tb\nc%09="}
     assert store.resolve(HERE, WEB, {"snaplen": "0"}, "gui")["snaplen"] == "0"
     assert store.resolve(HERE, WEB, {}, "gui")["nic"] == "lo"
@@ -91,7 +91,7 @@ def test_this_start_is_kept_nowhere() -> None:
 
 
 def test_tshark_writes_nothing_and_is_told_nothing() -> None:
-    store.remember(HERE, WEB, "", {MARKER: "workload", "nic": "lo"}, "tshark")
+    storing.remember(HERE, WEB, "", {MARKER: "workload", "nic": "lo"}, "tshark")
     assert loaded(WEB) == {}
     dialog(WEB, nic="lo")
     assert store.resolve(HERE, WEB, {"snaplen": "5"}, "tshark") == {"snaplen": "5"}
@@ -152,11 +152,11 @@ def test_the_longest_untouched_go_when_there_are_too_many() -> None:
 
 def test_writers_at_once_lose_nothing(home: Path) -> None:
     code = (
-        "import sys\nfrom k8s_extcap.edge import store\nfrom k8s_extcap.model.ids import Name\n"
-        "store.PATIENCE = 60.0\n"  # who gets the lock is chance; on a busy machine eight may keep one waiting
+        "import sys\nfrom k8s_extcap.edge import storing\nfrom k8s_extcap.model.ids import Name\n"
+        "storing.PATIENCE = 60.0\n"  # who gets the lock is chance; on a busy machine eight may keep one waiting
         "for i in range(10):\n"
         "    name = Name('pod', 'ns', f'p{sys.argv[1]}-{i}-x')\n"
-        "    store.remember('c', name, '', {'remember': 'workload', 'snaplen': '7'}, 'gui')\n"
+        "    storing.remember('c', name, '', {'remember': 'workload', 'snaplen': '7'}, 'gui')\n"
     )
     writers = [
         subprocess.Popen([sys.executable, "-c", code, str(n)], env={**os.environ, "K8S_EXTCAP_HOME": str(home)})
@@ -209,7 +209,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(home: Path, monkeypatch: 
     ),
 )
 def test_what_was_chosen_is_what_comes_back(scope: str, values: dict[str, str]) -> None:
-    store.remember(HERE, WEB, "deploy/web", values | {MARKER: scope}, "gui")
+    storing.remember(HERE, WEB, "deploy/web", values | {MARKER: scope}, "gui")
     after = loaded(WEB)
     for call, value in values.items():
         option = BY_CALL[call]

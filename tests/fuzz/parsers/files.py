@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from k8s_extcap.edge import catalog, consent, folders, host, known, recents, settings, store
+from k8s_extcap.edge import catalog, consent, folders, host, known, recents, settings, store, storing
 from k8s_extcap.model import ids
 from k8s_extcap.model.errors import ConfigError
 from k8s_extcap.model.ids import Name
@@ -36,7 +36,7 @@ def _store(data: bytes) -> None:
     folder = store.path().rpartition("/")[0]
     before = sorted(os.listdir(folder))  # noqa: PTH208
     with documented():
-        store.remember("prod-12ab", POD, "deploy/web", {"remember": "workload", "nic": "eth0"}, "gui")
+        storing.remember("prod-12ab", POD, "deploy/web", {"remember": "workload", "nic": "eth0"}, "gui")
     assert set(os.listdir(folder)) - set(before) <= {"options.lock"}  # noqa: PTH208
 
 
