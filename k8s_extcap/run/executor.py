@@ -14,7 +14,7 @@ from k8s_extcap.methods import starting
 from k8s_extcap.model.errors import ConfigError, ExtcapError, MethodError, RefusedError
 from k8s_extcap.model.objects import Pod, PodList
 from k8s_extcap.model.plan import ExecSpec, Plan, Step
-from k8s_extcap.run import journal, owner, reaper, refusals
+from k8s_extcap.run import journal, owner, reaper, refusals, undoing
 from k8s_extcap.run.stop import Stop, or_stop
 
 _log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class Executor:
         if self._journal is None:
             return []
         try:
-            left = await asyncio.to_thread(self._journal.undo, self._session)
+            left = await asyncio.to_thread(undoing.undo, self._session, self._journal)
         except ExtcapError as error:
             _log.warning("undo: %s", error)
             left = [error.sentence]

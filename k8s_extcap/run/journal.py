@@ -21,7 +21,7 @@ from k8s_extcap.model.errors import ConfigError
 from k8s_extcap.model.objects import UNREADABLE
 from k8s_extcap.model.plan import ExecSpec
 from k8s_extcap.model.request import Connection
-from k8s_extcap.run import owner, undoing
+from k8s_extcap.run import owner
 
 SIZE = 1 << 20  # bytes of a journal that are read: a capture writes some hundred bytes for each of its deeds
 
@@ -101,15 +101,6 @@ class Journal:
         """The deed has been undone."""
         self.entries[number].done = True
         self._write({"n": number, "done": True})
-
-    def undo(self, session: Session) -> list[str]:
-        """Undoes the open entries, newest first, within `undoing.DEADLINE`; what is left is named, and stays in the
-        journal for the reaper. With nothing left the journal is removed.
-        """
-        left = undoing.in_time(session, self.capture, self.entries, self.done)
-        if not left:
-            self.close()
-        return left
 
     def close(self) -> None:
         """Ends the journal: there is nothing left to undo."""

@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from k8s_extcap.kube.connect import Session
 from k8s_extcap.kube.exec import Command
@@ -16,9 +15,7 @@ from k8s_extcap.methods import guard
 from k8s_extcap.methods.helper import CAPTURE_LABEL
 from k8s_extcap.model.errors import ConnectError, CredentialError, ExtcapError, RefusedError, RemoteError
 from k8s_extcap.model.objects import Workload
-
-if TYPE_CHECKING:
-    from k8s_extcap.run.journal import Entry
+from k8s_extcap.run.journal import Entry, Journal
 
 _log = logging.getLogger(__name__)
 
@@ -60,15 +57,26 @@ def entries(session: Session, capture: str, todo: Sequence[Entry], done: Done, *
     return left
 
 
-def in_time(session: Session, capture: str, todo: Sequence[Entry], done: Done) -> list[str]:
-    """`entries` for the capture process itself, which must leave in time: a network that is gone would hold it."""
+def undo(session: Session, book: Journal) -> list[str]:
+    """`entries` for the capture process itself, which must leave in time: a network that is gone would hold it. What is
+    left stays in the journal for the reaper; with nothing left the journal is removed.
+    """
+    left = _in_time(session, book)
+    if not left:
+        book.close()
+    return left
+
+
+def _in_time(session: Session, book: Journal) -> list[str]:
     result: list[list[str]] = []
-    worker = threading.Thread(target=lambda: result.append(entries(session, capture, todo, done)), daemon=True)
+    worker = threading.Thread(
+        target=lambda: result.append(entries(session, book.capture, book.entries, book.done)), daemon=True
+    )
     worker.start()
     worker.join(DEADLINE)
     if result:
         return result[0]
-    return [f"{e.undo.get('what')}: no answer within {DEADLINE:.0f} s" for e in todo if not e.done]
+    return [f"{e.undo.get('what')}: no answer within {DEADLINE:.0f} s" for e in book.entries if not e.done]
 
 
 def _delete(session: Session, capture: str, entry: Entry, patience: float) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from k8s_extcap.methods import helper
 from k8s_extcap.model.request import Connection
-from k8s_extcap.run import journal, owner, reaper
+from k8s_extcap.run import journal, owner, reaper, undoing
 from k8s_extcap.run.session import open_session
 
 POINTS = 8
@@ -46,7 +46,7 @@ def main() -> None:
         point()
         book.learn(number, msgspec.json.decode(answer)["metadata"]["uid"])
         point()
-    left = book.undo(session)
+    left = undoing.undo(session, book)
     point()
     guard.release(finished=not left)
     print("end", flush=True)

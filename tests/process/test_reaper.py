@@ -14,7 +14,7 @@ import pytest
 from k8s_extcap.methods import helper
 from k8s_extcap.model.plan import ExecSpec, Upload
 from k8s_extcap.model.request import Connection
-from k8s_extcap.run import journal
+from k8s_extcap.run import journal, undoing
 from k8s_extcap.run import reaper as reaping
 from k8s_extcap.run.session import open_session
 from testbed.cluster.handle import Cluster
@@ -107,7 +107,7 @@ def test_an_object_whose_creation_was_under_way_at_the_stop_is_found(
     handle = reaping.arm(book)
     path, name = f"/api/v1/namespaces/{namespace}/configmaps", f"k8s-extcap-{capture}"
     book.intend(journal.delete(f"{path}/{name}", f"configmap {name}"))
-    left = book.undo(session)
+    left = undoing.undo(session, book)
     assert left == [f"configmap {name} was being created when the capture ended"]
     handle.release(finished=not left)
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": helper.labels(capture)}}
