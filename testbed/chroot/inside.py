@@ -61,6 +61,8 @@ def assemble(order: Order) -> Path:
     mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", root / "dev/shm")
     (root / "dev/ptmx").symlink_to("pts/ptmx")
     (root / "dev/fd").symlink_to("/proc/self/fd")
+    for number, name in enumerate(("stdin", "stdout", "stderr")):  # nft of Ubuntu 24.04 opens the first for `-f -`
+        (root / "dev" / name).symlink_to(f"/proc/self/fd/{number}")
     return root
 
 
