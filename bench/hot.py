@@ -16,6 +16,7 @@ from k8s_extcap.edge import catalog
 from k8s_extcap.edge.catalog import Header, Origin
 from k8s_extcap.setup import launcher
 from k8s_extcap.wireshark import sentences
+from testbed import compiler
 
 ROOT = Path(__file__).parents[1]
 ENTRY = str(ROOT / "k8s_extcap/__main__.py")
@@ -86,8 +87,7 @@ def scan(runs: int, rows: int = 32) -> Table:
         fill(rows)
         listed = subprocess.run([*OURS, *CALLS["list"]], env=env, capture_output=True, check=True).stdout
         Path(home, "list").write_bytes(listed)
-        floor = Path(home, "floor")
-        subprocess.run(["gcc", "-static", "-O2", "-o", str(floor), str(ROOT / "bench/floor.c")], check=True)
+        floor = compiler.static(ROOT / "bench/floor.c")
         launch = launcher.render(sys.executable, ENTRY, {}).encode()
         for name, program in (("none", b""), ("static C", floor.read_bytes()), ("ours", launch)):
             for folder in (place, newer):

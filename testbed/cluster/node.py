@@ -16,6 +16,7 @@ from testbed.cluster.bed import Bed, Node, has_ipv6
 from testbed.cluster.errors import BedError
 from testbed.cluster.journal import Journal
 from testbed.cluster.processes import run, spawn, wait_until
+from testbed.images import recipes
 
 #: A kubelet writes these settings of the whole machine. It does not where it reads the value that it wants
 #: (pkg/kubelet/cm: setupKernelTunables), so that it sees files of ours in their place.
@@ -153,7 +154,7 @@ def _init(bed: Bed, node: Node) -> None:
             "--ipc",
             "--fork",
             "--kill-child",
-            bed.images / "pause",
+            recipes.compiled("pause"),
         ],
         bed.logs / f"{node.name}-init.log",
     )

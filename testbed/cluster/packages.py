@@ -18,7 +18,7 @@ from testbed.cluster.errors import BedError
 from testbed.cluster.lock import only_one
 from testbed.cluster.processes import run
 
-#: program -> Debian and Ubuntu package; a compiler is asked for in testbed.images.compiler.
+#: program -> Debian and Ubuntu package
 PROGRAMS = {
     "ip": "iproute2",
     "nsenter": "util-linux",

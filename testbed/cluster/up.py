@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from testbed import compiler
 from testbed.cluster import control, credentials, down, gomodule, kubelet, manifests, node, packages, runtime, state
 from testbed.cluster.api import Api
 from testbed.cluster.bed import MARK, Bed
@@ -16,7 +17,7 @@ from testbed.cluster.errors import BedError
 from testbed.cluster.lock import only_one
 from testbed.cluster.processes import run, wait_until
 from testbed.cluster.state import Wanted
-from testbed.images import compiler, recipes
+from testbed.images import recipes
 
 
 class Progress:
@@ -82,10 +83,7 @@ def _sound(bed: Bed, running: Wanted, wanted: Wanted) -> bool:
 
 def prepare(bed: Bed, wanted: Wanted) -> None:
     """Everything that is built or fetched once: packages, Kubernetes, runtimes, images."""
-    needed = packages.missing()
-    if not compiler.compilers():
-        needed = (*needed, "gcc", "libc6-dev")
-    packages.install(needed)
+    packages.install(packages.missing())
     for version in {wanted.version_of(number) for number in range(1, wanted.nodes + 1)}:
         gomodule.kubernetes(bed.root, version)
     for number in range(1, wanted.nodes + 1):

@@ -8,11 +8,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from testbed.images import compiler, oci
+from testbed import compiler
+from testbed.images import oci
 from testbed.images.files import CAP_NET_RAW, Entry, File, Folder, Link, layer, program
 from testbed.images.oci import Image
 
 BUSYBOX = Path("/bin/busybox")
+SOURCES = Path(__file__).parent / "src"
 NAMES = ("pause", "web", "busybox", "tcpdump", "filecaps", "helper", "traffic")
 SHELL = ("/bin/sh",)
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n"
@@ -48,21 +50,26 @@ def _tcpdump(capabilities: tuple[int, ...] = ()) -> bytes:
     return layer(entries)
 
 
-def _web(folder: Path) -> bytes:
+def compiled(name: str) -> Path:
+    """The static program made of SOURCES/NAME.c; `pause` is PID 1 of each node as well. CompilerError."""
+    return compiler.static(SOURCES / f"{name}.c")
+
+
+def _web() -> bytes:
     """One static binary and a passwd file: no shell, nothing to exec."""
     passwd = b"root:x:0:0:root:/:/\nnonroot:x:65532:65532:nonroot:/home/nonroot:/\n"
-    web = program("web", compiler.build("web", folder))
+    web = program("web", compiled("web"))
     return layer([web, File("etc/passwd", passwd), Folder("tmp", 0o1777)])
 
 
-def images(folder: Path) -> tuple[Image, ...]:
-    """All of them. `folder` takes the compiled programs; `pause` there is PID 1 of each node as well."""
+def images() -> tuple[Image, ...]:
+    """All of them."""
     shell = _busybox()
-    traffic = layer([program("bin/traffic", compiler.build("traffic", folder))])
-    pause = layer([program("pause", compiler.build("pause", folder))])
+    traffic = layer([program("bin/traffic", compiled("traffic"))])
+    pause = layer([program("pause", compiled("pause"))])
     return (
         Image("localhost/pause:1", (pause,), entrypoint=("/pause",)),
-        Image("localhost/web:1", (_web(folder),), entrypoint=("/web",), user="65532:65532"),
+        Image("localhost/web:1", (_web(),), entrypoint=("/web",), user="65532:65532"),
         Image("localhost/busybox:1", (shell,), command=SHELL),
         Image("localhost/tcpdump:1", (shell, traffic, _tcpdump()), command=SHELL),
         Image("localhost/filecaps:1", (shell, traffic, _tcpdump((CAP_NET_RAW,))), command=SHELL),
@@ -80,7 +87,12 @@ def coredns(folder: Path, binary: Path) -> Path:
 
 def _recipe_digest() -> str:
     """Of everything that decides what the images contain: our own text and the machine's programs in them."""
-    inputs = [*sorted(Path(__file__).parent.glob("*.py")), *sorted(compiler.SOURCES.glob("*.c")), BUSYBOX]
+    inputs = [
+        *sorted(Path(__file__).parent.glob("*.py")),
+        *sorted(SOURCES.glob("*.c")),
+        Path(compiler.__file__),
+        BUSYBOX,
+    ]
     tcpdump = shutil.which("tcpdump", path="/usr/bin:/usr/sbin:/bin:/sbin")
     inputs += [Path(tcpdump)] if tcpdump else []
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in inputs)).hexdigest()
@@ -92,6 +104,6 @@ def make(folder: Path) -> None:
     if stamp.exists() and stamp.read_text() == digest and all((folder / f"{name}.tar").exists() for name in NAMES):
         return
     folder.mkdir(parents=True, exist_ok=True)
-    for image in images(folder):
+    for image in images():
         oci.save(image, folder)
     stamp.write_text(digest)

@@ -19,7 +19,7 @@ from testbed.cluster.errors import BedError
 from testbed.cluster.handle import Cluster, PodInfo, nodes_of
 from testbed.matrix import pods
 from testbed.truth import launch
-from testbed.truth.build import sender
+from testbed.truth.launch import sender
 
 RATE = 20  # packets a second into a pod that has none of its own: three come within a second
 

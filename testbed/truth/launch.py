@@ -5,9 +5,10 @@ import json
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
-from testbed.truth.build import sender
+from testbed import compiler
 
 
 class Sent(NamedTuple):
@@ -47,6 +48,11 @@ class Flow(NamedTuple):
         if self.stop is not None:
             pairs["-k"] = self.stop
         return words + [word for option, value in pairs.items() for word in (option, str(value))]
+
+
+def sender() -> Path:
+    """The sender (see sender.c) as one static file, which also runs in an image of nothing else."""
+    return compiler.static(Path(__file__).with_name("sender.c"))
 
 
 class Running:

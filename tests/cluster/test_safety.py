@@ -24,7 +24,7 @@ from k8s_extcap.model.request import Connection
 from k8s_extcap.run.session import open_session
 from testbed.cluster.bed import default_bed
 from testbed.cluster.handle import Cluster
-from testbed.truth.build import sender
+from testbed.truth.launch import sender
 from tests.cluster.drive import Drive, drive, node_target, target_of
 from tests.cluster.test_methods import ask, copy
 

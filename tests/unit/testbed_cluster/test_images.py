@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from testbed.images import compiler, oci, recipes
+from testbed import compiler
+from testbed.images import oci, recipes
 from testbed.images.files import CAP_NET_RAW, Entry, File, Folder, Link, capability_bytes, layer
 from testbed.images.oci import Image
 
@@ -108,11 +109,15 @@ def has_interpreter(program: bytes) -> bool:
     return any(struct.unpack_from("<I", program, offset + number * size)[0] == 3 for number in range(count))
 
 
+def compiles() -> None:
+    if not compiler.at_hand():
+        pytest.skip("no C compiler yet: python -m payload.build brings it")
+
+
 @pytest.fixture
-def built(tmp_path: Path) -> Callable[[str], Path]:
-    if not compiler.compilers():
-        pytest.skip("no C compiler here: neither gcc nor the Python package ziglang")
-    return lambda name: compiler.build(name, tmp_path)
+def built() -> Callable[[str], Path]:
+    compiles()
+    return recipes.compiled
 
 
 @pytest.mark.parametrize("name", ["pause", "web", "traffic"])
@@ -188,8 +193,9 @@ def test_traffic_refuses_what_it_does_not_understand(built: Callable[[str], Path
 
 
 def test_a_recipe_is_followed_once(tmp_path: Path) -> None:
-    if not recipes.BUSYBOX.exists() or not compiler.compilers():
-        pytest.skip("no static busybox or no C compiler here")
+    if not recipes.BUSYBOX.exists():
+        pytest.skip("no static busybox here: apt-get install busybox-static")
+    compiles()
     recipes.make(tmp_path)
     before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     assert {f"{name}.tar" for name in recipes.NAMES} <= set(before)
