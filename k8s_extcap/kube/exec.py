@@ -255,7 +255,7 @@ async def open_exec(session: Session, command: Command, handler: Handler, *, lif
         )
     except picows.WSHandshakeError as error:
         raise await asyncio.to_thread(_refused, session, command, path, error) from error
-    except (TimeoutError, OSError, Exception) as error:  # the proxies' libraries have trees of their own
+    except Exception as error:  # the proxies' libraries have trees of their own
         raise ConnectError(unreached(session.server, error, session.proxy)) from error
     if not stream.connected:
         # The library takes a connection that ends before the answer for an established one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import shutil
@@ -36,16 +37,29 @@ def _busybox() -> bytes:
     return layer(entries)
 
 
-def _tcpdump(capabilities: tuple[int, ...] = ()) -> bytes:
-    """The distribution's tcpdump with its shared libraries, under the names that the loader looks for."""
+def _found() -> str:
     path = shutil.which("tcpdump", path="/usr/bin:/usr/sbin:/bin:/sbin")
     if not path:
         raise compiler.CompilerError("no tcpdump on this machine: install the package tcpdump")
+    return path
+
+
+@functools.cache
+def stays_root() -> tuple[str, ...]:
+    """What keeps the distribution's tcpdump root: without it, it looks for its own user, which most images have not.
+    Ubuntu 24.04's dies of it; its images have the user.
+    """
+    said = subprocess.run([_found(), "--version"], capture_output=True, text=True, check=False).stdout
+    return () if "tcpdump version 4.99.4" in said else ("-Z", "root")
+
+
+def _tcpdump(capabilities: tuple[int, ...] = ()) -> bytes:
+    """The distribution's tcpdump with its shared libraries, under the names that the loader looks for."""
+    path = _found()
     said = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
     libraries = sorted(set(re.findall(r"(/\S+\.so\S*)", said)))
     entries = [program("usr/bin/tcpdump", Path(path), capabilities), *(program(x, Path(x)) for x in libraries)]
-    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-    if "tcpdump version 4.99.4" in version:  # Ubuntu's dies of -Z root, so its images have to have its user
+    if not stays_root():
         entries.append(File("etc/passwd", PASSWD + b"tcpdump:x:65533:65533::/nonexistent:/bin/false\n"))
     return layer(entries)
 

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from testbed.images import recipes
 from testbed.matrix import product
 from testbed.matrix.pods import NODES
 from testbed.matrix.results import Cell, Figure, Outcome, Result, Verdict
@@ -104,7 +105,7 @@ def _stock(place: Stage, home: Path, load: Load) -> _Run:
     cluster = place.cluster
     namespace, _, pod = place.target.partition("/")
     words = [str(cluster.kubectl_path), "--kubeconfig", str(cluster.kubeconfig), "exec", "-n", namespace, pod, "--"]
-    words += ["tcpdump", "-i", "eth0", "-Z", "root", "-U", "-w", "-", f"{load.protocol} port {PORT}"]
+    words += ["tcpdump", "-i", "eth0", *recipes.stays_root(), "-U", "-w", "-", f"{load.protocol} port {PORT}"]
     return _run(place, load, words, home, {}, stock=True)
 
 

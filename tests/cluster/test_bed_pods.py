@@ -7,16 +7,17 @@ import pytest
 from testbed.cluster import manifests
 from testbed.cluster.bed import default_bed
 from testbed.cluster.handle import Cluster
+from testbed.images import recipes
 from testbed.wait import until
 
 pytestmark = pytest.mark.cluster
 NODES = pytest.mark.parametrize("node", ["n1", "n2"])
-CAPTURE = "timeout -s INT {seconds} tcpdump -Z root -U --immediate-mode -ni eth0 -c 3 -w /dev/null"
+CAPTURE = "timeout -s INT {seconds} tcpdump {root} -U --immediate-mode -ni eth0 -c 3 -w /dev/null"
 
 
 def tcpdump(cluster: Cluster, pod: str, container: str = "app") -> str:
     """What tcpdump says when it is started in a container for three packets, or until six seconds are over."""
-    words = CAPTURE.format(seconds=6).split()
+    words = CAPTURE.format(seconds=6, root=" ".join(recipes.stays_root())).split()
     return cluster.kubectl("exec", "-n", cluster.pod(pod).namespace, pod, "-c", container, "--", *words, check=False)
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from testbed.cluster.handle import Cluster
+from testbed.images import recipes
 
 pytestmark = pytest.mark.cluster
 SERVICE = "10.96.0.80"
@@ -66,10 +67,11 @@ def test_one_request_is_ten_packets(cluster: Cluster, node: str) -> None:
     """The silent pod's capture has exactly our request: what the bed's promise to counting tests is worth."""
     pod = cluster.pod(f"idle-{node}")
     web = cluster.pods("app=web")[0].ip
+    root = " ".join(recipes.stays_root())
     script = (
-        f"tcpdump -Z root -U --immediate-mode -ni eth0 -w /tmp/x tcp port 8080 2>/tmp/err & "
+        f"tcpdump {root} -U --immediate-mode -ni eth0 -w /tmp/x tcp port 8080 2>/tmp/err & "
         f"until grep -q listening /tmp/err; do sleep 0.1; done; timeout 5 wget -qO- http://{web}:8080/ >/dev/null; "
-        f"sleep 1; kill $!; wait; tcpdump -Z root -nr /tmp/x 2>/dev/null | wc -l; rm /tmp/x /tmp/err"
+        f"sleep 1; kill $!; wait; tcpdump {root} -nr /tmp/x 2>/dev/null | wc -l; rm /tmp/x /tmp/err"
     )
     count = int(cluster.kubectl("exec", "-n", "team", pod.name, "--", "sh", "-c", script))
     assert 10 <= count <= 12  # an extra ACK now and then
