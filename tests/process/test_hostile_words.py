@@ -5,13 +5,16 @@ What arrives is what was meant, byte for byte; nothing that stands in a word run
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
 import signal
 import subprocess
-import time
+import sys
+import termios
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -20,12 +23,14 @@ from k8s_extcap.model.ids import Name
 from k8s_extcap.model.plan import Upload
 from k8s_extcap.model.request import CaptureRequest
 from testbed import group
+from testbed.wait import until
 from tests.fuzz import nasty
 
 pytestmark = pytest.mark.slow
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "bash as sh": ["bash", "--posix"], "ash": ["busybox", "ash"]}
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+FULL = 65_536 - 4096  # bytes in a pipe that takes no more (pipe(7)): its last page may be begun by something short
 # A program that gives its arguments as the kernel has them: no shell has looked at them.
 SHOW = ("sh", "-c", "cat /proc/$$/cmdline; :", "show")
 
@@ -139,6 +144,13 @@ def test_a_file_that_is_there_is_neither_written_nor_removed(
     assert not (tmp_path / "nowhere").exists()
 
 
+def waiting(pipe: IO[bytes] | None) -> int:
+    """Bytes in it that nobody has read."""
+    assert pipe is not None
+    count = fcntl.ioctl(pipe.fileno(), termios.FIONREAD, b"\0" * 4)
+    return int.from_bytes(count, sys.byteorder)
+
+
 @pytest.mark.parametrize("words", ["exec yes >&2", "exec yes", "yes >&2 & exec yes >&2"])
 def test_a_guard_whose_words_nobody_reads_ends_all_the_same(shell: list[str], room: Path, words: str) -> None:
     """Its client is gone, and the pipes are full: on containerd 1.6 nobody empties them any more."""
@@ -147,8 +159,8 @@ def test_a_guard_whose_words_nobody_reads_ends_all_the_same(shell: list[str], ro
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as running:
         try:
-            time.sleep(0.5)  # until the pipes are full
             assert running.stdin is not None
+            assert until(lambda: max(waiting(running.stdout), waiting(running.stderr)) >= FULL, 30)
             running.stdin.close()
             assert running.wait(30) == 128 + signal.SIGKILL, "what does not heed its interrupt is killed"
         finally:
