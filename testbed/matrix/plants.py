@@ -46,7 +46,8 @@ class Garden:
 
 @contextmanager
 def _process(garden: Garden) -> Iterator[None]:
-    garden.inside("sleep 3001 </dev/null >/dev/null 2>&1 &")
+    # By its path: as a builtin, which busybox 1.36 has, it keeps what was redirected, and the exec never ends.
+    garden.inside("/bin/sleep 3001 </dev/null >/dev/null 2>&1 &")
     yield
     garden.pull("sleep 3001")
 
