@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -37,7 +38,7 @@ def static(source: Path) -> Path:
         words = [str(zig.compiler(cache_root())), "cc", "-target", row.triple, f"-mcpu={row.cpu}", *FLAGS]
     except zig.CompilerMissingError as error:
         raise CompilerError(f"{source.name} cannot be compiled: {error}") from error
-    fresh = program.with_suffix(".new")
+    fresh = program.with_suffix(f".{os.getpid()}")  # a test and the bed may make it at the same time
     environment = zig.environment(cache_root())
     done = subprocess.run([*words, "-o", fresh, source], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -24,6 +24,8 @@ from testbed.images import oci, recipes
 from testbed.images.files import CAP_NET_RAW, Entry, File, Folder, Link, capability_bytes, layer
 from testbed.images.oci import Image
 
+pytestmark = pytest.mark.timeout(600)  # at its first run the compiler makes its libc, maybe beside other builds
+
 
 def members(data: bytes) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
