@@ -106,9 +106,8 @@ def _recipe_digest() -> str:
         *sorted(SOURCES.glob("*.c")),
         Path(compiler.__file__),
         BUSYBOX,
+        Path(_found()),
     ]
-    tcpdump = shutil.which("tcpdump", path="/usr/bin:/usr/sbin:/bin:/sbin")
-    inputs += [Path(tcpdump)] if tcpdump else []
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in inputs)).hexdigest()
 
 
